@@ -1,0 +1,1 @@
+//! The local driver: a folder of this machine.

@@ -1,0 +1,1 @@
+//! A driver whose service lives in memory, for tests and the simulation.

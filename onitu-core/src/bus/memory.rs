@@ -1,0 +1,5 @@
+//! In memory.
+/// A bus in memory.
+pub struct MemoryBus;
+/// Losses.
+pub struct Weather;

@@ -1,0 +1,3 @@
+//! ZeroMQ
+/// ZeroMQ
+pub struct ZeroBus;

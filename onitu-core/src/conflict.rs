@@ -1,0 +1,79 @@
+//! The name under which the second content of a conflict is kept.
+//!
+//! It depends on path, service and content alone, so that any two runs agree (design §6).
+
+use crate::{Checksum, Path, limits};
+
+/// The path at which `service`'s content with `checksum` is kept when another keeps `path`:
+/// `name (conflict SERVICE 1a2b3c4).ext`, with `digits` digits of the checksum (7 unless that name
+/// is taken by something else).
+///
+/// A name that already is such a name keeps only its first part, so that a conflict of a conflict
+/// doesn't grow; a name that would be too long loses the end of its stem.
+pub fn conflict_path(path: &Path, service: &str, checksum: Checksum, digits: usize) -> Path {
+    let (stem, extension) = split_name(path.name());
+    let stem = without_mark(stem);
+    let sum = checksum.to_string();
+    let mark = format!(" (conflict {service} {})", &sum[..digits.clamp(7, sum.len())]);
+    let room = limits::NAME_BYTES_MAX.saturating_sub(mark.len() + extension.len());
+    let name = format!("{}{mark}{extension}", cut(stem, room));
+    let parent = path.parent().unwrap_or_else(Path::root);
+    // Only an extension or a service name of absurd length gets here; the path stays legal.
+    parent.join(&name).unwrap_or_else(|_| {
+        parent
+            .join(cut(&format!("{sum}{mark}"), limits::NAME_BYTES_MAX))
+            .unwrap_or_else(|_| path.clone())
+    })
+}
+
+/// Stem and extension (with its dot); a leading dot begins no extension.
+fn split_name(name: &str) -> (&str, &str) {
+    match name.rfind('.') {
+        Some(at) if at > 0 && name.len() - at <= 64 => name.split_at(at),
+        _ => (name, ""),
+    }
+}
+
+fn without_mark(stem: &str) -> &str {
+    match stem.rfind(" (conflict ") {
+        Some(at) if at > 0 && stem.ends_with(')') => &stem[..at],
+        _ => stem,
+    }
+}
+
+fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(path: &str) -> String {
+        let path = Path::new(path).expect("valid");
+        conflict_path(&path, "nas", Checksum::of(b"abc"), 7).to_string()
+    }
+
+    #[test]
+    fn names_are_as_the_design_says() {
+        assert_eq!(name("d/report.txt"), "d/report (conflict nas a9993e3).txt");
+        assert_eq!(name("Makefile"), "Makefile (conflict nas a9993e3)");
+        assert_eq!(name(".bashrc"), ".bashrc (conflict nas a9993e3)");
+    }
+
+    #[test]
+    fn a_conflict_of_a_conflict_does_not_grow() {
+        assert_eq!(name("x (conflict laptop 1234567).txt"), "x (conflict nas a9993e3).txt");
+    }
+
+    #[test]
+    fn long_names_stay_legal_and_whole_characters() {
+        let long = format!("{}.txt", "é".repeat(125));
+        let kept = name(&long);
+        assert!(kept.len() <= 255 && kept.ends_with(" (conflict nas a9993e3).txt"), "{kept}");
+    }
+}

@@ -1,0 +1,184 @@
+//! What stands at a path: its kind, size, times and checksum, and the tag of its exact state.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha1::{Digest, Sha1};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::hex;
+
+/// What kind of thing a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory; it has no bytes, its children are records of their own.
+    Directory,
+    /// A symbolic link; its bytes are its target's text.
+    Symlink,
+}
+
+/// SHA-1 of a content's bytes ([FIPS 180-4]); identifies contents, protects against accidents only.
+///
+/// [FIPS 180-4]: https://csrc.nist.gov/pubs/fips/180-4/upd1/final
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Checksum(pub [u8; 20]);
+
+impl Checksum {
+    /// The checksum of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::default();
+        hasher.update(bytes);
+        hasher.finish()
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for Checksum {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        hex::serialize(&self.0, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Checksum {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        hex::deserialize(from).map(Self)
+    }
+}
+
+/// Computes a [`Checksum`] piece by piece.
+#[derive(Default, Clone)]
+pub struct Hasher(Sha1);
+
+impl Hasher {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of all bytes taken.
+    pub fn finish(self) -> Checksum {
+        Checksum(self.0.finalize().into())
+    }
+}
+
+/// Identifies the exact state of one path on one service: 48 bits of a hash of whatever the
+/// service has for it (size, mtime and inode; `ETag`; `rev`). Equal tags mean: nothing changed.
+///
+/// Tags of two services are never compared with each other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(pub [u8; 6]);
+
+impl Tag {
+    /// The tag of the state that `identity` describes byte for byte.
+    pub fn of(identity: &[u8]) -> Self {
+        let [a, b, c, d, e, f, ..] = xxh3_64(identity).to_le_bytes();
+        Self([a, b, c, d, e, f])
+    }
+}
+
+impl Serialize for Tag {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        hex::serialize(&self.0, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tag {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        hex::deserialize(from).map(Self)
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What a path holds, as far as it is the same on every service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// File, directory or symbolic link.
+    pub kind: Kind,
+    /// Length in bytes; 0 for a directory.
+    pub size: u64,
+    /// Modification time in nanoseconds since the epoch; 0 where it means nothing.
+    pub mtime_ns: i64,
+    /// Whether its owner may execute it; false for what is no regular file.
+    pub executable: bool,
+    /// Of its bytes; nothing while no one has read them all yet, and for a directory.
+    pub checksum: Option<Checksum>,
+}
+
+impl Content {
+    /// A directory.
+    pub const DIRECTORY: Self =
+        Self { kind: Kind::Directory, size: 0, mtime_ns: 0, executable: false, checksum: None };
+
+    /// Whether both are known to be the same bytes of the same kind; [`None`] while a checksum
+    /// that would be needed is unknown.
+    pub fn same_bytes(&self, other: &Self) -> Option<bool> {
+        if self.kind != other.kind || self.size != other.size {
+            return Some(false);
+        }
+        if self.kind == Kind::Directory {
+            return Some(true);
+        }
+        match (self.checksum, other.checksum) {
+            (Some(mine), Some(theirs)) => Some(mine == theirs),
+            _ => None,
+        }
+    }
+
+    /// Whether mtime and the executable bit agree (as far as the kind has them).
+    pub fn same_attributes(&self, other: &Self) -> bool {
+        self.kind != Kind::File
+            || (self.mtime_ns == other.mtime_ns && self.executable == other.executable)
+    }
+}
+
+/// What a driver found at a path of its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The content as the service describes it; its checksum only where it was computed.
+    pub content: Content,
+    /// Identifies this exact state on this service.
+    pub tag: Tag,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(size: u64, checksum: Option<Checksum>) -> Content {
+        Content { kind: Kind::File, size, mtime_ns: 1, executable: false, checksum }
+    }
+
+    #[test]
+    fn unknown_checksums_are_never_taken_for_equal() {
+        let known = Some(Checksum::of(b"abc"));
+        assert_eq!(file(3, known).same_bytes(&file(3, known)), Some(true));
+        assert_eq!(file(3, known).same_bytes(&file(3, None)), None);
+        assert_eq!(file(3, None).same_bytes(&file(3, None)), None);
+        assert_eq!(file(3, None).same_bytes(&file(4, None)), Some(false));
+        assert_eq!(Content::DIRECTORY.same_bytes(&Content::DIRECTORY), Some(true));
+    }
+
+    #[test]
+    fn the_checksum_is_sha1() {
+        assert_eq!(Checksum::of(b"abc").to_string(), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    }
+}

@@ -1,0 +1,105 @@
+//! What is said on the two control sockets: one JSON value a line, one answer a line.
+//!
+//! The supervisor listens on `supervisor.sock` (the Core speaks to it), the Core on `core.sock`
+//! (the command line speaks to it), both in the private runtime directory.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Path;
+use crate::status::{ConflictStatus, Entry, Explanation, ProcessStatus, Status};
+
+/// What every process of one instance needs to find the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// The supervisor's process id.
+    pub pid: u32,
+    /// The private directory of its sockets.
+    pub runtime_dir: std::path::PathBuf,
+    /// The configuration it runs.
+    pub config: std::path::PathBuf,
+}
+
+/// A process the Core wants to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// `driver-NAME`.
+    pub name: String,
+    /// The program.
+    pub program: std::path::PathBuf,
+    /// Its arguments. A process whose program or arguments change is started anew.
+    pub arguments: Vec<String>,
+}
+
+/// To the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToSupervisor {
+    /// Exactly these drivers shall run: start what is missing, stop what is too much, leave the
+    /// rest alone.
+    Run(Vec<Wanted>),
+    /// Start one process anew.
+    Restart(String),
+    /// Tell about every process.
+    List,
+}
+
+/// From the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromSupervisor {
+    /// It will be so.
+    Done,
+    /// To [`ToSupervisor::List`].
+    Processes(Vec<ProcessStatus>),
+    /// It can't be.
+    Error(String),
+}
+
+/// To the Core.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToCore {
+    /// Everything `onitu status` shows.
+    Status,
+    /// Whether nothing is pending and all scans are done; the caller asks again until it is.
+    Settled,
+    /// The tree below a path.
+    Ls(Path),
+    /// Why a path is where it is.
+    Explain(Path),
+    /// Conflicts not ended.
+    Conflicts,
+    /// Read the configuration again.
+    Reload,
+    /// Scan a service, or all.
+    Rescan(Option<String>),
+    /// Stop a service, or all, until resumed; survives restarts.
+    Pause(Option<String>),
+    /// Go on with a service, or all.
+    Resume(Option<String>),
+}
+
+/// From the Core.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromCore {
+    /// To [`ToCore::Status`].
+    Status(Box<Status>),
+    /// To [`ToCore::Settled`]: what is still going on; [`None`] when everything is in step.
+    Settled(Option<String>),
+    /// To [`ToCore::Ls`]: many lines of these, then [`FromCore::Done`].
+    Entries(Vec<Entry>),
+    /// To [`ToCore::Explain`].
+    Explanation(Box<Explanation>),
+    /// To [`ToCore::Conflicts`].
+    Conflicts(Vec<ConflictStatus>),
+    /// It is so; with a sentence for the person.
+    Done(String),
+    /// It can't be; rendered for the person, and the exit code.
+    Error {
+        /// Says what to do.
+        message: String,
+        /// 1, or 78 for a bad configuration.
+        code: u8,
+    },
+}

@@ -1,0 +1,33 @@
+//! The words of Onitu, and the two things every process shares: the store and the bus.
+//!
+//! This crate knows nobody else in the workspace. It defines what is said ([`message`]), what is
+//! remembered ([`Record`]), where it is remembered ([`store`]) and how it is carried ([`bus`]).
+//! It decides nothing (that is `onitu-referee`) and touches no user's file (that is a driver).
+
+pub mod bus;
+pub mod clock;
+pub mod conflict;
+mod content;
+pub mod control;
+#[cfg(feature = "entries")]
+pub mod entries;
+mod fault;
+mod hex;
+pub mod limits;
+pub mod manifest;
+pub mod message;
+mod path;
+mod record;
+#[cfg(feature = "rules")]
+pub mod rules;
+mod service;
+mod shard;
+pub mod status;
+pub mod store;
+
+pub use content::{Checksum, Content, Hasher, Kind, State, Tag};
+pub use fault::{Fault, FaultKind};
+pub use path::{InvalidPath, Path};
+pub use record::{Holder, Record, UnpackError};
+pub use service::{Mode, Service, ServiceId};
+pub use shard::Shard;

@@ -1,0 +1,76 @@
+//! What Onitu knows of one path: its content, and which services hold it.
+
+mod pack;
+
+use serde::{Deserialize, Serialize};
+
+pub use pack::UnpackError;
+
+use crate::{Content, Path, ServiceId, Tag};
+
+/// What Onitu knows of one path. Only the Referee writes it; packed in the store (design §4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counts accepted contents and deletions; starts at 1.
+    pub revision: u64,
+    /// Whether the path was deleted: a tombstone, kept until no holder is left. `content` then
+    /// tells what was deleted.
+    pub gone: bool,
+    /// What the path holds at `revision`.
+    pub content: Content,
+    /// Who holds which revision of it, ordered by service.
+    pub holders: Vec<Holder>,
+    /// A hint that saves a transfer: of a living path where its content stood before, of a
+    /// tombstone where it went. Wrong or missing, it costs a copy and nothing else.
+    pub moved: Option<Path>,
+}
+
+/// A service that holds something at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Who.
+    pub service: ServiceId,
+    /// The revision it holds; [`Holder::FOREIGN`] for a content that is no revision of the path.
+    pub revision: u64,
+    /// The exact state it holds.
+    pub tag: Tag,
+}
+
+impl Holder {
+    /// The revision of a content that lost the name in a conflict and waits to be set aside.
+    pub const FOREIGN: u64 = 0;
+}
+
+impl Record {
+    /// What `service` holds at this path.
+    pub fn holder(&self, service: ServiceId) -> Option<Holder> {
+        self.holders.iter().copied().find(|holder| holder.service == service)
+    }
+
+    /// Notes that `service` holds `revision` in the state `tag`.
+    pub fn set_holder(&mut self, service: ServiceId, revision: u64, tag: Tag) {
+        let holder = Holder { service, revision, tag };
+        match self.holders.binary_search_by_key(&service, |held| held.service) {
+            Ok(at) => self.holders[at] = holder,
+            Err(at) => self.holders.insert(at, holder),
+        }
+    }
+
+    /// Notes that `service` holds nothing here; whether it did.
+    pub fn drop_holder(&mut self, service: ServiceId) -> bool {
+        let before = self.holders.len();
+        self.holders.retain(|holder| holder.service != service);
+        self.holders.len() != before
+    }
+
+    /// Whether `service` holds the current revision of a living path.
+    pub fn is_current_on(&self, service: ServiceId) -> bool {
+        !self.gone && self.holder(service).is_some_and(|held| held.revision == self.revision)
+    }
+
+    /// The holders of the current revision; none for a tombstone.
+    pub fn current_holders(&self) -> impl Iterator<Item = Holder> + '_ {
+        let wanted = if self.gone { None } else { Some(self.revision) };
+        self.holders.iter().copied().filter(move |held| Some(held.revision) == wanted)
+    }
+}

@@ -1,0 +1,3 @@
+//! In memory.
+/// A store in memory.
+pub struct MemoryStore;

@@ -1,0 +1,3 @@
+//! Redis.
+/// Redis.
+pub struct RedisStore;

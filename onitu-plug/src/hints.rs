@@ -1,0 +1,118 @@
+//! What a driver's watcher tells the runtime: that a path may have changed.
+//!
+//! Hints gather in a bounded set until the runtime looks at the paths; when the set is full they
+//! become one request to scan everything, so a storm costs a scan and never memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use onitu_core::Path;
+use tokio::sync::Notify;
+
+/// Most paths that wait to be looked at.
+const PATHS_MAX: usize = 65_536;
+
+/// How a path may have changed. The later ones cover the earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hint {
+    /// Being written, by a writer that has not closed it: look when it has been quiet.
+    Writing,
+    /// Something about it changed: look now.
+    Changed,
+    /// Written and closed: look now, and compare the bytes even if the tag is the same.
+    Written,
+    /// A directory that appeared or changed as a whole: look at everything in it.
+    Tree,
+}
+
+/// Where a driver leaves its hints; cheap to clone, never waits, safe from any thread.
+#[derive(Clone, Default)]
+pub struct Hints {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    gathered: Mutex<Gathered>,
+    arrived: Notify,
+}
+
+/// What gathered since the last look.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    /// Paths with the strongest hint given.
+    pub(crate) paths: BTreeMap<Path, Hint>,
+    /// Why everything must be scanned, if it must.
+    pub(crate) rescan: Option<String>,
+    /// What the user should know about the watch (it polls instead, for example).
+    pub(crate) notice: Option<Option<String>>,
+    /// Paths with problems found by the watch, and their end.
+    pub(crate) problems: Vec<(String, Option<onitu_core::Fault>)>,
+}
+
+impl Hints {
+    /// `path` may have changed.
+    pub fn tell(&self, path: Path, hint: Hint) {
+        self.with(|gathered| {
+            if gathered.paths.len() >= PATHS_MAX && !gathered.paths.contains_key(&path) {
+                gathered.paths.clear();
+                gathered.rescan = Some("too many changes at once".to_owned());
+            }
+            if gathered.rescan.is_none() || hint == Hint::Writing {
+                let held = gathered.paths.entry(path).or_insert(hint);
+                *held = (*held).max(hint);
+            }
+        });
+    }
+
+    /// Anything may have changed: scan the whole service. `why` is logged.
+    pub fn rescan(&self, why: impl Into<String>) {
+        self.with(|gathered| gathered.rescan = Some(why.into()));
+    }
+
+    /// Shows a notice with the service's status, or takes it back.
+    pub fn notice(&self, text: Option<String>) {
+        self.with(|gathered| gathered.notice = Some(text));
+    }
+
+    /// Shows a problem with one name (as text, it may be no path), or takes it back.
+    pub fn problem(&self, name: impl Into<String>, fault: Option<onitu_core::Fault>) {
+        self.with(|gathered| {
+            if gathered.problems.len() < PATHS_MAX {
+                gathered.problems.push((name.into(), fault));
+            }
+        });
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Gathered)) {
+        change(&mut self.shared.gathered.lock().unwrap_or_else(PoisonError::into_inner));
+        self.shared.arrived.notify_one();
+    }
+
+    /// Waits until something gathered and takes it.
+    pub(crate) async fn take(&self) -> Gathered {
+        loop {
+            let gathered = std::mem::take(
+                &mut *self.shared.gathered.lock().unwrap_or_else(PoisonError::into_inner),
+            );
+            if !gathered.is_empty() {
+                return gathered;
+            }
+            self.shared.arrived.notified().await;
+        }
+    }
+
+    /// Whether nothing waits to be taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shared.gathered.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+impl Gathered {
+    fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+            && self.rescan.is_none()
+            && self.notice.is_none()
+            && self.problems.is_empty()
+    }
+}

@@ -1,0 +1,217 @@
+//! The trait a driver implements.
+//!
+//! A driver knows one storage and nothing of Onitu: it lists, reads, writes and watches. When to
+//! do which, retries, transfers, checksums and everything said to other processes is the
+//! runtime's work. Each line of a method's list of behaviours is a test of the conformance suite.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use onitu_core::manifest::Manifest;
+use onitu_core::{Content, Fault, Hasher, Path, State, Tag};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use crate::hints::Hints;
+
+/// What the runtime tells a driver when it connects.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The service's name in `entries.toml`.
+    pub service: String,
+    /// Whether Onitu remembers paths that this service holds. A storage that carries a marker of
+    /// its own and has lost it is then not empty but [`onitu_core::FaultKind::Unavailable`].
+    pub known: bool,
+    /// How many days the trash is kept.
+    pub trash_days: u32,
+}
+
+/// One thing found while listing a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A name that can be synchronized, and its state (no checksum needed).
+    Entry {
+        /// The last component of its path.
+        name: String,
+        /// As [`Plug::look`] would tell.
+        state: State,
+    },
+    /// Something that is there but can't be synchronized, so it is neither taken nor absent.
+    Problem {
+        /// Its name, with bytes that are no UTF-8 written `\xNN`.
+        name: String,
+        /// Why, and what to do about it.
+        fault: Fault,
+    },
+}
+
+/// Takes what [`Plug::list`] finds, in pages; waits while the reader is behind.
+pub type Listing = mpsc::Sender<Vec<Found>>;
+
+/// A storage, as one driver process sees it. All methods may be called at the same time from many
+/// tasks, except that no two of them change one path at once.
+pub trait Plug: Sized + Send + Sync + 'static {
+    /// The driver's own options, as its manifest describes them.
+    type Options: DeserializeOwned + Send;
+    /// Reads one path in one state.
+    type Source: Source;
+    /// Writes one path.
+    type Sink: Sink;
+
+    /// Name, options and abilities; constant.
+    fn manifest() -> Manifest;
+
+    /// Opens the storage. Repeated with growing pauses while it fails.
+    ///
+    /// - A storage that doesn't exist, can't be reached or refuses is `Unavailable`, with a
+    ///   sentence that says what to do; nothing is created in its place.
+    /// - Leftovers of earlier incarnations (temporary files, unfinished uploads) are found and
+    ///   ended or kept for resumption.
+    fn connect(
+        options: Self::Options,
+        setting: Setting,
+    ) -> impl Future<Output = Result<Self, Fault>> + Send;
+
+    /// Whether the storage is still there and the one that was connected; asked before each scan
+    /// and every few seconds.
+    fn check(&self) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Tells `hints` of everything that may have changed, from now on and until dropped. Returns
+    /// only when it can't go on.
+    ///
+    /// - A hint is never the truth: the runtime looks at the path afterwards.
+    /// - Whatever might have been missed is told by [`Hints::rescan`], never passed over.
+    /// - What appears in a new directory while its watch is being set is hinted at.
+    /// - The driver's own temporary files are not hinted at.
+    fn watch(&self, hints: Hints) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Returns when all changes that were made on the storage before the call have been hinted at
+    /// (as far as the storage tells of changes at all).
+    fn settle(&self) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Tells everything directly inside `directory` to `listing`, in pages of about 1,000.
+    ///
+    /// - A missing directory is `NotFound`, a path that is none `NotADirectory`.
+    /// - A page that failed makes the whole call fail: a half listing never looks complete.
+    /// - One impossible or unreadable name is a [`Found::Problem`] and doesn't end the listing.
+    /// - The driver's own files (`.onitu`) are left out.
+    /// - Memory stays bounded, whatever the number of entries.
+    fn list(
+        &self,
+        directory: &Path,
+        listing: Listing,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// What is at `path` now; [`None`] if certainly nothing.
+    ///
+    /// - A symbolic link is told as a link, never followed; so is one among its parents: then
+    ///   nothing is at `path`.
+    /// - The same state has the same tag each time; a state that differs in bytes, mtime or the
+    ///   executable bit has another one.
+    /// - Things that are neither file, directory nor link are `Unsupported`.
+    fn look(&self, path: &Path) -> impl Future<Output = Result<Option<State>, Fault>> + Send;
+
+    /// Opens `path` for reading from `offset`, if its tag is `tag`.
+    ///
+    /// - Another tag, or nothing there, is `Changed`.
+    /// - A link reads as its target's text.
+    fn read(
+        &self,
+        path: &Path,
+        tag: Tag,
+        offset: u64,
+    ) -> impl Future<Output = Result<Self::Source, Fault>> + Send;
+
+    /// Begins to write `content` for `path`, invisible until [`Sink::place`].
+    ///
+    /// - With the same `resume` key (and only then) what an earlier, interrupted call wrote
+    ///   durably may be taken up again.
+    /// - Missing parent directories are made when it is placed.
+    /// - A name the storage can't hold is `InvalidName`, no space `Full`.
+    fn write(
+        &self,
+        path: &Path,
+        content: &Content,
+        resume: u64,
+    ) -> impl Future<Output = Result<Self::Sink, Fault>> + Send;
+
+    /// Makes a directory where `expect` stands; its parents too.
+    ///
+    /// - A directory that is there already is fine and its state is told.
+    /// - Another state than `expect` is `Changed`, and left alone.
+    fn make_directory(
+        &self,
+        path: &Path,
+        expect: Option<Tag>,
+    ) -> impl Future<Output = Result<State, Fault>> + Send;
+
+    /// Sets mtime and the executable bit of the file whose tag is `expect`, and tells its new
+    /// state.
+    fn set_attributes(
+        &self,
+        path: &Path,
+        expect: Tag,
+        content: &Content,
+    ) -> impl Future<Output = Result<State, Fault>> + Send;
+
+    /// Renames `from` to `to` without moving the bytes and tells the new state.
+    ///
+    /// - `from` is in the state `expect_from` and `to` in `expect_to`, else `Changed` and both
+    ///   are left as they are.
+    /// - What was replaced goes to the trash.
+    /// - Missing parents of `to` are made.
+    fn rename(
+        &self,
+        from: &Path,
+        expect_from: Tag,
+        to: &Path,
+        expect_to: Option<Tag>,
+    ) -> impl Future<Output = Result<State, Fault>> + Send;
+
+    /// Removes `path` in the state `expect`; files and links to the trash.
+    ///
+    /// - Removing what is already gone succeeds.
+    /// - Another state is `Changed`, and left alone.
+    /// - A directory that still holds something is `NotEmpty`, and left alone.
+    fn remove(&self, path: &Path, expect: Tag) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// Reads one path in one state.
+pub trait Source: Send + 'static {
+    /// What is read; its checksum only if the storage knows it.
+    fn content(&self) -> Content;
+
+    /// The next bytes, at most `max` of them; empty at the end.
+    ///
+    /// - As soon as the path no longer has the tag it was opened with: `Changed`. At the latest
+    ///   the call that would answer the end tells it.
+    fn next(&mut self, max: u32) -> impl Future<Output = Result<Bytes, Fault>> + Send;
+}
+
+/// Writes one path. Dropped before it was placed, it leaves nothing under a user's name.
+pub trait Sink: Send + 'static {
+    /// How many bytes are already there from an earlier attempt, and the hash of them. Asked once,
+    /// before the first write.
+    fn resumed(&mut self) -> impl Future<Output = Result<(u64, Hasher), Fault>> + Send;
+
+    /// Takes the next bytes.
+    fn write(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Makes what was written durable and puts it, with `content`'s mtime and executable bit,
+    /// atomically where `expect` stands; tells the new state. The runtime has verified length and
+    /// checksum before.
+    ///
+    /// - Another state than `expect` is `Changed`: it stays, and what was written is discarded.
+    /// - A state that differs only in the last instant is not lost: it becomes a conflict copy.
+    /// - What was replaced goes to the trash.
+    /// - An empty directory may be replaced; one that holds something is `NotEmpty`.
+    /// - A parent that is a file is `NotADirectory`.
+    fn place(
+        self,
+        content: Content,
+        expect: Option<Tag>,
+    ) -> impl Future<Output = Result<State, Fault>> + Send;
+
+    /// Gives up for good: removes what was written.
+    fn discard(self) -> impl Future<Output = ()> + Send;
+}

@@ -1,0 +1,1 @@
+//! The decision: observation + record + targets -> record' + work.

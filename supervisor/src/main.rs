@@ -1,0 +1,3 @@
+//! The house: supervisor and command line.
+
+fn main() {}
