@@ -16,6 +16,7 @@ mod hex;
 pub mod limits;
 pub mod manifest;
 pub mod message;
+mod need;
 mod path;
 mod record;
 #[cfg(feature = "rules")]
@@ -27,6 +28,7 @@ pub mod store;
 
 pub use content::{Checksum, Content, Hasher, Kind, State, Tag};
 pub use fault::{Fault, FaultKind};
+pub use need::{Need, need};
 pub use path::{InvalidPath, Path};
 pub use record::{Holder, Record, UnpackError};
 pub use service::{Mode, Service, ServiceId};
