@@ -61,9 +61,4 @@ impl Fault {
         self.retry_after_ms = u64::try_from(wait.as_millis()).ok();
         self
     }
-
-    /// Whether it concerns the whole service rather than one path.
-    pub fn is_of_service(&self) -> bool {
-        matches!(self.kind, FaultKind::Unavailable | FaultKind::Full | FaultKind::RateLimited)
-    }
 }

@@ -10,6 +10,8 @@ pub mod conflict;
 mod content;
 pub mod control;
 #[cfg(feature = "entries")]
+pub mod drivers;
+#[cfg(feature = "entries")]
 pub mod entries;
 mod fault;
 mod hex;

@@ -157,7 +157,8 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Fetch `content` (a file or link) from the first of `sources` that works and put it in place.
+    /// Bring `content` (a file or link) here: where the bytes are right already only mtime and the
+    /// executable bit are set, else it is fetched from the first of `sources` that works.
     Pull {
         /// The revision it will hold.
         revision: u64,
@@ -174,15 +175,6 @@ pub enum Action {
         revision: u64,
         /// State to replace.
         expect: Option<Tag>,
-    },
-    /// The bytes are right; set mtime and the executable bit.
-    SetAttributes {
-        /// The revision it will hold.
-        revision: u64,
-        /// What they shall be.
-        content: Content,
-        /// State to change.
-        expect: Tag,
     },
     /// The bytes stand at `from`; rename them to the order's path.
     Rename {
@@ -226,7 +218,8 @@ pub struct Origin {
     pub tag: Tag,
 }
 
-/// What is asked of a driver on its REP socket.
+/// What is asked of a driver: [`Request::Orders`] on the socket for orders, by the Referee; the
+/// others on the one for control, by the Core.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {

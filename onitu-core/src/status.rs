@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Kind, Path};
+use crate::{Kind, Path, ServiceId};
+
+/// The number under which the Referee reports, and no service: `epoch` is then the version of the
+/// registry for which it has noted all work, so that nobody takes "not noticed yet" for "done".
+pub const REFEREE: ServiceId = ServiceId(0);
 
 /// The state of a service (design §8).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

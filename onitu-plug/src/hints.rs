@@ -39,28 +39,28 @@ struct Shared {
 
 /// What gathered since the last look.
 #[derive(Debug, Default)]
-pub(crate) struct Gathered {
+pub struct Gathered {
     /// Paths with the strongest hint given.
-    pub(crate) paths: BTreeMap<Path, Hint>,
+    pub paths: BTreeMap<Path, Hint>,
     /// Why everything must be scanned, if it must.
-    pub(crate) rescan: Option<String>,
+    pub rescan: Option<String>,
     /// What the user should know about the watch (it polls instead, for example).
-    pub(crate) notice: Option<Option<String>>,
+    pub notice: Option<Option<String>>,
     /// Paths with problems found by the watch, and their end.
-    pub(crate) problems: Vec<(String, Option<onitu_core::Fault>)>,
+    pub problems: Vec<(String, Option<onitu_core::Fault>)>,
 }
 
 impl Hints {
     /// `path` may have changed.
     pub fn tell(&self, path: Path, hint: Hint) {
+        self.with(|gathered| gathered.tell(path, hint));
+    }
+
+    /// As [`Hints::tell`] for each of them, heard together: the two paths of a rename, for example.
+    pub fn tell_all(&self, told: impl IntoIterator<Item = (Path, Hint)>) {
         self.with(|gathered| {
-            if gathered.paths.len() >= PATHS_MAX && !gathered.paths.contains_key(&path) {
-                gathered.paths.clear();
-                gathered.rescan = Some("too many changes at once".to_owned());
-            }
-            if gathered.rescan.is_none() || hint == Hint::Writing {
-                let held = gathered.paths.entry(path).or_insert(hint);
-                *held = (*held).max(hint);
+            for (path, hint) in told {
+                gathered.tell(path, hint);
             }
         });
     }
@@ -90,7 +90,7 @@ impl Hints {
     }
 
     /// Waits until something gathered and takes it.
-    pub(crate) async fn take(&self) -> Gathered {
+    pub async fn take(&self) -> Gathered {
         loop {
             let gathered = std::mem::take(
                 &mut *self.shared.gathered.lock().unwrap_or_else(PoisonError::into_inner),
@@ -109,6 +109,17 @@ impl Hints {
 }
 
 impl Gathered {
+    fn tell(&mut self, path: Path, hint: Hint) {
+        if self.paths.len() >= PATHS_MAX && !self.paths.contains_key(&path) {
+            self.paths.clear();
+            self.rescan = Some("too many changes at once".to_owned());
+        }
+        if self.rescan.is_none() || hint == Hint::Writing {
+            let held = self.paths.entry(path).or_insert(hint);
+            *held = (*held).max(hint);
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.paths.is_empty()
             && self.rescan.is_none()

@@ -2,14 +2,31 @@
 //!
 //! A driver implements [`Plug`] and calls `run::<ItsPlug>()` as its whole `main`.
 
+mod announce;
+mod carry;
+mod claim;
 mod hints;
+mod look;
+mod orders;
 mod plug;
+#[cfg(feature = "process")]
+mod run;
+mod scan;
+mod serve;
+mod service;
+mod session;
+mod transfer;
+mod watching;
 
 pub use bytes::Bytes;
-pub use hints::{Hint, Hints};
+pub use hints::{Gathered, Hint, Hints};
 pub use onitu_core::manifest::{Abilities, Manifest, OptionKind, OptionSpec};
+pub use onitu_core::message::VERSION as PROTOCOL_VERSION;
 pub use onitu_core::{
-    Checksum, Content, Fault, FaultKind, Hasher, InvalidPath, Kind, Path, State, Tag, conflict,
-    limits,
+    Checksum, Content, Fault, FaultKind, Hasher, InvalidPath, Kind, Path, State, Tag, clock,
+    conflict, limits,
 };
 pub use plug::{Found, Listing, Plug, Setting, Sink, Source};
+#[cfg(feature = "process")]
+pub use run::run;
+pub use session::{Post, keep};

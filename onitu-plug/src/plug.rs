@@ -177,7 +177,7 @@ pub trait Plug: Sized + Send + Sync + 'static {
 }
 
 /// Reads one path in one state.
-pub trait Source: Send + 'static {
+pub trait Source: Send + Sync + 'static {
     /// What is read; its checksum only if the storage knows it.
     fn content(&self) -> Content;
 
@@ -189,7 +189,7 @@ pub trait Source: Send + 'static {
 }
 
 /// Writes one path. Dropped before it was placed, it leaves nothing under a user's name.
-pub trait Sink: Send + 'static {
+pub trait Sink: Send + Sync + 'static {
     /// How many bytes are already there from an earlier attempt, and the hash of them. Asked once,
     /// before the first write.
     fn resumed(&mut self) -> impl Future<Output = Result<(u64, Hasher), Fault>> + Send;

@@ -1,1 +1,17 @@
-//! The decision: observation + record + targets -> record' + work.
+//! The decision: the only room that writes records.
+//!
+//! [`decide`] says what an observation makes of a record, [`order`] what a record makes a service
+//! do; both are pure. [`round`] strings them together for many events at once, still without I/O.
+//! [`serve`] is the loop around them: it hears the drivers, commits, and sends orders. It never
+//! sees a byte of any content.
+
+pub mod decide;
+pub mod order;
+mod peer;
+pub mod round;
+pub mod serve;
+mod sweep;
+mod world;
+
+pub use serve::Referee;
+pub use world::World;

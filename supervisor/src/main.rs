@@ -1,3 +1,5 @@
-//! The house: supervisor and command line.
+//! The program `onitu`; everything is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    onitu_house::main()
+}

@@ -1,3 +1,7 @@
-//! The Core process: catalogue of services and answers to the command line.
+//! The program `onitu-core`; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    onitu_core_server::main()
+}

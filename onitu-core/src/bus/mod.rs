@@ -8,8 +8,9 @@
 //!
 //! News may be lost or heard twice (it is only news, the truth is in the store); a request is
 //! answered or fails within its time; a dealer's messages arrive in order or it is told
-//! [`Delivery::Reset`].
+//! [`Delivery::Reset`]. See `docs/design/0002-the-bus.md` for what was measured.
 
+mod dealing;
 mod memory;
 #[cfg(feature = "zeromq")]
 mod zero;
@@ -41,6 +42,11 @@ impl Endpoint {
         Self(format!("s{service}.rep"))
     }
 
+    /// Where `service` answers the Core; apart from the orders, so that neither waits for the other.
+    pub fn control(service: crate::ServiceId) -> Self {
+        Self(format!("s{service}.ctl"))
+    }
+
     /// Where `service` gives contents.
     pub fn contents(service: crate::ServiceId) -> Self {
         Self(format!("s{service}.router"))
@@ -61,9 +67,25 @@ pub enum BusError {
     /// No answer in time, or nobody there.
     #[error("no answer from `{0}` in time")]
     Timeout(String),
+    /// A message above [`crate::limits::MESSAGE_BYTES_MAX`]; it was not sent.
+    #[error("a message of {0} bytes is too large for the bus")]
+    TooLarge(usize),
     /// The task behind the handle has ended.
     #[error("the bus is closed")]
     Closed,
+}
+
+/// Messages that wait in a handle's channel; whoever says more waits.
+pub(crate) const QUEUE_MESSAGES: usize = 256;
+/// The same for what a dealer hears, of which each may be a chunk of a file.
+pub(crate) const QUEUE_CHUNKS: usize = 16;
+
+/// Refuses what is too large for the bus.
+pub(crate) fn fits(bytes: usize) -> Result<(), BusError> {
+    if bytes > crate::limits::MESSAGE_BYTES_MAX {
+        return Err(BusError::TooLarge(bytes));
+    }
+    Ok(())
 }
 
 /// One message of several frames.
@@ -82,7 +104,9 @@ impl Publisher {
         topic: impl Into<String> + Send,
         payload: Bytes,
     ) -> Result<(), BusError> {
-        self.out.send((topic.into(), payload)).await.map_err(|_| BusError::Closed)
+        let topic = topic.into();
+        fits(topic.len() + payload.len())?;
+        self.out.send((topic, payload)).await.map_err(|_| BusError::Closed)
     }
 }
 
@@ -109,18 +133,24 @@ pub struct Requester {
 /// A request on its way to the task that owns the socket.
 pub(crate) struct Call {
     pub(crate) payload: Bytes,
-    pub(crate) timeout: Duration,
-    pub(crate) answer: oneshot::Sender<Result<Bytes, BusError>>,
+    /// Closed as soon as nobody waits for the answer any more.
+    pub(crate) answer: oneshot::Sender<Bytes>,
 }
 
 impl Requester {
-    /// Sends `payload` and waits for the answer at most `timeout`. Whether a request that timed
-    /// out was heard is unknown: it must be harmless to ask again. One at a time.
+    /// Sends `payload` and waits for the answer at most `timeout`, the time in line behind other
+    /// requests of this handle included. Where the connection breaks in between, the request is
+    /// sent again over a new one. So it may be heard twice, and whether one that timed out was
+    /// heard is unknown: it must be harmless to ask again. One at a time.
     pub async fn request(&self, payload: Bytes, timeout: Duration) -> Result<Bytes, BusError> {
+        fits(payload.len())?;
         let (answer, answered) = oneshot::channel();
-        let call = Call { payload, timeout, answer };
-        self.out.send(call).await.map_err(|_| BusError::Closed)?;
-        answered.await.unwrap_or_else(|_| Err(BusError::Timeout(self.endpoint.clone())))
+        let asked = async {
+            self.out.send(Call { payload, answer }).await.map_err(|_| BusError::Closed)?;
+            answered.await.map_err(|_| BusError::Closed)
+        };
+        let timed_out = Err(BusError::Timeout(self.endpoint.clone()));
+        tokio::time::timeout(timeout, asked).await.unwrap_or(timed_out)
     }
 }
 
@@ -142,8 +172,12 @@ impl Replier {
 pub struct ReplyTo(pub(crate) oneshot::Sender<Bytes>);
 
 impl ReplyTo {
-    /// Answers; an asker that went away is no error.
+    /// Answers; an asker that went away is no error. An answer too large for the bus is dropped.
     pub fn send(self, payload: Bytes) {
+        if let Err(error) = fits(payload.len()) {
+            tracing::error!(%error, "an answer was dropped");
+            return;
+        }
         let _ = self.0.send(payload);
     }
 }
@@ -174,6 +208,7 @@ impl Router {
 
 /// Speaks with one router.
 pub struct Dealer {
+    pub(crate) endpoint: String,
     pub(crate) heard: mpsc::Receiver<Delivery>,
     pub(crate) out: mpsc::Sender<Frames>,
     pub(crate) _task: TaskGuard,
@@ -184,8 +219,8 @@ pub struct Dealer {
 pub enum Delivery {
     /// A message from the router.
     Message(Frames),
-    /// The connection was lost: whatever was under way in both directions is void. The next
-    /// messages go over a new one.
+    /// The connection was lost, or none came about for some seconds: whatever was under way in
+    /// both directions is void. The next messages go over a new one.
     Reset,
 }
 
@@ -198,6 +233,28 @@ impl Dealer {
     /// A handle to speak with, for tasks of their own.
     pub fn sender(&self) -> mpsc::Sender<Frames> {
         self.out.clone()
+    }
+
+    /// Ends the connection after the router has acknowledged everything that was sent; a dealer
+    /// that is merely dropped may lose its last messages. What is still heard is thrown away.
+    ///
+    /// # Errors
+    /// [`BusError::Timeout`] when the acknowledgement didn't come within `limit`, because the
+    /// router is away or a clone of [`Dealer::sender`] is still in use.
+    pub async fn close(self, limit: Duration) -> Result<(), BusError> {
+        let Self { endpoint, mut heard, out, _task } = self;
+        drop(out);
+        let ended = async {
+            let mut kept = true;
+            while let Some(delivery) = heard.recv().await {
+                kept &= delivery != Delivery::Reset;
+            }
+            kept
+        };
+        match tokio::time::timeout(limit, ended).await {
+            Ok(true) => Ok(()),
+            _ => Err(BusError::Timeout(endpoint)),
+        }
     }
 }
 
@@ -227,3 +284,6 @@ pub trait Bus: Send + Sync + 'static {
     /// Speaks with the router at `at`.
     fn dealer(&self, at: &Endpoint) -> Dealer;
 }
+
+#[cfg(test)]
+mod tests;

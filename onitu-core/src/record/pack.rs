@@ -1,5 +1,204 @@
-//! Placeholder.
+//! How a record is written into the store: as few bytes as possible, in an order that a second
+//! implementation can follow (`docs/protocol.md`).
+//!
+//! What means nothing for a kind isn't kept: a directory is unpacked as [`Content::DIRECTORY`].
+
+use crate::{Checksum, Content, Holder, InvalidPath, Kind, Path, Record, ServiceId, Tag};
+
+/// Bits of the first byte.
+mod flag {
+    /// 0 file, 1 directory, 2 symbolic link; 3 is kept for another format.
+    pub const KIND: u8 = 0b0000_0011;
+    pub const GONE: u8 = 0b0000_0100;
+    pub const EXECUTABLE: u8 = 0b0000_1000;
+    /// Checksum algorithm: 0 none, 1 SHA-1; 2 and 3 are kept for others.
+    pub const CHECKSUM: u8 = 0b0011_0000;
+    pub const SHA1: u8 = 0b0001_0000;
+    pub const MOVED: u8 = 0b0100_0000;
+    /// A varint follows the checksum: the interned content type. Not written yet, read over.
+    pub const CONTENT_TYPE: u8 = 0b1000_0000;
+}
+
 /// A packed record that can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("placeholder")]
-pub struct UnpackError;
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnpackError {
+    /// It ends too early.
+    #[error("it ends in the middle of its {0}")]
+    Truncated(&'static str),
+    /// A number doesn't fit.
+    #[error("its {0} is too large a number")]
+    TooLarge(&'static str),
+    /// The kind is none that this program knows.
+    #[error("its kind {0} is unknown")]
+    Kind(u8),
+    /// The checksum's algorithm is none that this program knows.
+    #[error("its checksum algorithm {0} is unknown")]
+    Algorithm(u8),
+    /// The path it moved from or to isn't UTF-8.
+    #[error("the path it moved from or to is not UTF-8")]
+    NotUtf8,
+    /// The path it moved from or to is none.
+    #[error("the path it moved from or to is none: {0}")]
+    Moved(#[from] InvalidPath),
+    /// Its holders aren't in order.
+    #[error("its holders are not in order")]
+    Disorder,
+}
+
+impl Record {
+    /// Writes the record down; about 49 bytes for a file with a checksum and two holders.
+    pub fn pack(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(64);
+        bytes.push(self.flags());
+        put_varint(&mut bytes, self.revision);
+        if self.content.kind != Kind::Directory {
+            put_varint(&mut bytes, self.content.size);
+            bytes.extend(self.content.mtime_ns.to_le_bytes());
+            if let Some(checksum) = self.content.checksum {
+                bytes.extend(checksum.0);
+            }
+        }
+        if let Some(moved) = &self.moved {
+            put_varint(&mut bytes, moved.as_str().len() as u64);
+            bytes.extend(moved.as_str().as_bytes());
+        }
+        let mut holders = self.holders.clone();
+        holders.sort_by_key(|holder| holder.service);
+        for holder in holders {
+            put_varint(&mut bytes, holder.service.0.into());
+            // Small for whoever is near the current revision, and any other can be told too.
+            put_varint(&mut bytes, self.revision.wrapping_sub(holder.revision));
+            bytes.extend(holder.tag.0);
+        }
+        bytes
+    }
+
+    fn flags(&self) -> u8 {
+        let kind = match self.content.kind {
+            Kind::File => 0,
+            Kind::Directory => 1,
+            Kind::Symlink => 2,
+        };
+        let file = self.content.kind == Kind::File;
+        let read = self.content.kind != Kind::Directory && self.content.checksum.is_some();
+        kind | when(self.gone, flag::GONE)
+            | when(file && self.content.executable, flag::EXECUTABLE)
+            | when(read, flag::SHA1)
+            | when(self.moved.is_some(), flag::MOVED)
+    }
+
+    /// Reads what [`Record::pack`] wrote. Any bytes may be given.
+    pub fn unpack(bytes: &[u8]) -> Result<Self, UnpackError> {
+        let mut rest = Reader(bytes);
+        let flags = rest.byte("flags")?;
+        let revision = rest.varint("revision")?;
+        let content = unpack_content(flags, &mut rest)?;
+        let moved = if flags & flag::MOVED == 0 { None } else { Some(unpack_path(&mut rest)?) };
+        let holders = unpack_holders(revision, &mut rest)?;
+        Ok(Self { revision, gone: flags & flag::GONE != 0, content, holders, moved })
+    }
+}
+
+fn when(condition: bool, bit: u8) -> u8 {
+    if condition { bit } else { 0 }
+}
+
+fn unpack_content(flags: u8, rest: &mut Reader<'_>) -> Result<Content, UnpackError> {
+    let kind = match flags & flag::KIND {
+        0 => Kind::File,
+        1 => Kind::Directory,
+        2 => Kind::Symlink,
+        other => return Err(UnpackError::Kind(other)),
+    };
+    let mut content = Content { kind, ..Content::DIRECTORY };
+    if kind != Kind::Directory {
+        content.size = rest.varint("size")?;
+        content.mtime_ns = i64::from_le_bytes(rest.array("mtime")?);
+        content.executable = kind == Kind::File && flags & flag::EXECUTABLE != 0;
+        content.checksum = match flags & flag::CHECKSUM {
+            0 => None,
+            flag::SHA1 => Some(Checksum(rest.array("checksum")?)),
+            other => return Err(UnpackError::Algorithm(other >> 4)),
+        };
+    }
+    if flags & flag::CONTENT_TYPE != 0 {
+        rest.varint("content type")?;
+    }
+    Ok(content)
+}
+
+fn unpack_path(rest: &mut Reader<'_>) -> Result<Path, UnpackError> {
+    const WHAT: &str = "path it moved from or to";
+    let length =
+        usize::try_from(rest.varint(WHAT)?).map_err(|_| UnpackError::TooLarge("path's length"))?;
+    let text = std::str::from_utf8(rest.take(length, WHAT)?).map_err(|_| UnpackError::NotUtf8)?;
+    Ok(Path::new(text)?)
+}
+
+fn unpack_holders(revision: u64, rest: &mut Reader<'_>) -> Result<Vec<Holder>, UnpackError> {
+    let mut holders: Vec<Holder> = Vec::new();
+    while !rest.0.is_empty() {
+        let number = rest.varint("holder's service")?;
+        let number = u16::try_from(number).map_err(|_| UnpackError::TooLarge("service"))?;
+        let behind = rest.varint("holder's revision")?;
+        let holder = Holder {
+            service: ServiceId(number),
+            revision: revision.wrapping_sub(behind),
+            tag: Tag(rest.array("holder's tag")?),
+        };
+        if holders.last().is_some_and(|last| last.service > holder.service) {
+            return Err(UnpackError::Disorder);
+        }
+        holders.push(holder);
+    }
+    Ok(holders)
+}
+
+/// Seven bits a byte, lowest first, the eighth set on all but the last.
+fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+/// What is left to read.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize, what: &'static str) -> Result<&'a [u8], UnpackError> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(UnpackError::Truncated(what))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], UnpackError> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(UnpackError::Truncated(what))?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn byte(&mut self, what: &'static str) -> Result<u8, UnpackError> {
+        self.array::<1>(what).map(|[byte]| byte)
+    }
+
+    fn varint(&mut self, what: &'static str) -> Result<u64, UnpackError> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte(what)?;
+            let bits = u64::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                return Err(UnpackError::TooLarge(what));
+            }
+            number |= bits << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(UnpackError::TooLarge(what))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-pub use self::memory::MemoryStore;
+pub use self::memory::{Checkpoint, MemoryStore};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
 use crate::status::Report;
@@ -194,3 +194,6 @@ pub trait Store: Send + Sync + 'static {
     /// Bytes of memory the server uses for it all, as far as it can tell.
     async fn used_memory_bytes(&self) -> Result<u64, StoreError>;
 }
+
+#[cfg(test)]
+mod tests;

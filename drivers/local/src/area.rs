@@ -1,0 +1,233 @@
+//! Where Onitu keeps temporary files and trash: `.onitu` in the root and, since a rename never
+//! leaves its file system, `.onitu-tmp-files` at the top of each other one mounted below it.
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use onitu_plug::{Fault, clock};
+use rustix::fs::{
+    AtFlags, Dir, Mode, OFlags, RenameFlags, StatxFlags, mkdirat, openat, renameat_with, statx,
+    unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::client::{Root, beneath};
+use crate::fault::{fault, unavailable};
+use crate::mounts::Mounts;
+use crate::name::{OWN, OWN_ELSEWHERE};
+use crate::state::{Mount, mount_of};
+use crate::trash::{Trash, remove_tree};
+
+/// A temporary file that nobody resumed for so long is removed at the next start.
+const LEFTOVER_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What Onitu keeps on one mount.
+pub(crate) struct Area {
+    tmp: OwnedFd,
+    trash: Trash,
+    mount: Mount,
+    given: AtomicU64,
+}
+
+/// All of them.
+pub(crate) struct Areas {
+    own: Arc<Area>,
+    cookies: OwnedFd,
+    others: Mutex<HashMap<Mount, Arc<Area>>>,
+    mounts: Mounts,
+    trash_days: u32,
+}
+
+impl Area {
+    /// Opens what is kept in `name` in the directory `top`, makes what is missing and clears what
+    /// is too old.
+    fn open(top: BorrowedFd, name: &str, trash_days: u32) -> Result<(Self, OwnedFd), Errno> {
+        let dir = made(top, name)?;
+        let tmp = made(dir.as_fd(), "tmp")?;
+        let trash = Trash::new(made(dir.as_fd(), "trash")?, trash_days);
+        let area = Self { mount: mount_of(&tmp)?, tmp, trash, given: AtomicU64::new(0) };
+        area.clear_leftovers()?;
+        area.trash.purge(clock::now_ms())?;
+        Ok((area, dir))
+    }
+
+    /// The directory of temporary files.
+    pub(crate) fn tmp(&self) -> &OwnedFd {
+        &self.tmp
+    }
+
+    /// The trash.
+    pub(crate) fn trash(&self) -> &Trash {
+        &self.trash
+    }
+
+    /// The mount it is on.
+    pub(crate) fn mount(&self) -> Mount {
+        self.mount
+    }
+
+    /// A name that no other temporary file has.
+    pub(crate) fn name(&self) -> String {
+        let count = self.given.fetch_add(1, Ordering::Relaxed);
+        format!("new-{count:x}-{:08x}", fastrand::u32(..))
+    }
+
+    /// The name of a temporary file (of that inode) that is about to change places with a user's:
+    /// after a crash it tells whose file it is now, and where it goes.
+    pub(crate) fn swap_name(inode: u64, id: &str) -> String {
+        format!("swap-{inode:x}-{id}")
+    }
+
+    fn clear_leftovers(&self) -> Result<(), Errno> {
+        for entry in Dir::read_from(&self.tmp)? {
+            let entry = entry?;
+            if entry.file_name() != c"." && entry.file_name() != c".." {
+                self.clear_leftover(entry.file_name())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn clear_leftover(&self, name: &CStr) -> Result<(), Errno> {
+        let Ok(text) = name.to_str() else { return Ok(()) };
+        let stat = statx(&self.tmp, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)?;
+        if let Some((inode, id)) = text.strip_prefix("swap-").and_then(|rest| rest.split_once('-'))
+            && inode != format!("{:x}", stat.stx_ino)
+        {
+            // Died after the exchange: this is the user's file, and its line is in the index.
+            return self.trash.day(clock::now_ms())?.take(&self.tmp, text, id);
+        }
+        let written_ms = u64::try_from(stat.stx_ctime.tv_sec).unwrap_or(0).saturating_mul(1000);
+        if written_ms.saturating_add(LEFTOVER_MS) < clock::now_ms() {
+            remove_tree(&self.tmp, text)?;
+        }
+        Ok(())
+    }
+}
+
+impl Areas {
+    /// Opens that of the root.
+    pub(crate) fn open(root: &OwnedFd, trash_days: u32) -> Result<Self, Errno> {
+        let (own, dir) = Area::open(root.as_fd(), OWN, trash_days)?;
+        let cookies = made(dir.as_fd(), "cookies")?;
+        for entry in Dir::read_from(&cookies)?.flatten() {
+            let _ = unlinkat(&cookies, entry.file_name(), AtFlags::empty());
+        }
+        Ok(Self {
+            own: Arc::new(own),
+            cookies,
+            others: Mutex::new(HashMap::new()),
+            mounts: Mounts::read(dir)?,
+            trash_days,
+        })
+    }
+
+    /// That of the root itself.
+    pub(crate) fn own(&self) -> &Arc<Area> {
+        &self.own
+    }
+
+    /// The directory in which a file is made to see when the watch tells of it.
+    pub(crate) fn cookies(&self) -> &OwnedFd {
+        &self.cookies
+    }
+
+    /// That of the mount on which `dir`, the directory `path` beneath `root`, stands.
+    pub(crate) fn of(&self, root: &Root, dir: BorrowedFd, path: &str) -> Result<Arc<Area>, Fault> {
+        let mount = mount_of(dir).map_err(|errno| fault("look at", path, errno))?;
+        if mount == self.own.mount {
+            return Ok(Arc::clone(&self.own));
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(area) = others.get(&mount) {
+            return Ok(Arc::clone(area));
+        }
+        let name = format!("{OWN_ELSEWHERE}files");
+        let opened = self.mounts.note(root, path, mount).and_then(|top| {
+            let top = root.directory(&top, OFlags::RDONLY)?;
+            Area::open(top.as_fd(), &name, self.trash_days)
+        });
+        let (area, _) = opened.map_err(|errno| fault("write below", path, errno))?;
+        let area = Arc::new(area);
+        others.insert(mount, Arc::clone(&area));
+        Ok(area)
+    }
+
+    /// Notes that the directory `path`, opened as `dir`, was seen: if another file system is
+    /// mounted there, its absence will mean that it was unmounted, not emptied.
+    pub(crate) fn saw(&self, root: &Root, dir: &OwnedFd, path: &str) -> Result<(), Fault> {
+        match mount_of(dir) {
+            Ok(mount) if mount == self.own.mount => Ok(()),
+            Ok(mount) => self.mounts.note(root, path, mount).map(drop),
+            Err(errno) => Err(errno),
+        }
+        .map_err(|errno| fault("look at", path, errno))
+    }
+
+    /// Whether the file systems that were mounted in the root still are.
+    pub(crate) fn verify(&self, root: &Root) -> Result<(), Fault> {
+        self.mounts.verify(root, self.own.mount)
+    }
+
+    /// Forgets the other mounts: one of them isn't what it was.
+    pub(crate) fn forget_others(&self) {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Removes what has been in a trash for too long, if a day has begun.
+    pub(crate) fn purge_daily(&self) -> Result<(), Fault> {
+        let now_ms = clock::now_ms();
+        let mut areas = vec![Arc::clone(&self.own)];
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        areas.extend(others.values().cloned());
+        drop(others);
+        for area in areas.iter().filter(|area| area.trash.is_stale(now_ms)) {
+            area.trash
+                .purge(now_ms)
+                .and_then(|()| area.trash.day(now_ms))
+                .map_err(|errno| fault("clear the trash below", OWN, errno))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the root's file system renames as safely as this driver needs.
+    pub(crate) fn check_renames(&self, shown: &str) -> Result<(), Fault> {
+        let (tmp, one, two) = (&self.own.tmp, self.own.name(), self.own.name());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let tried = [&one, &two]
+            .into_iter()
+            .try_for_each(|name| openat(tmp, name, flags, Mode::from_raw_mode(0o600)).map(drop))
+            .and_then(|()| renameat_with(tmp, &one, tmp, &two, RenameFlags::EXCHANGE))
+            .and_then(|()| match renameat_with(tmp, &one, tmp, &two, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => Ok(()),
+                Ok(()) => Err(Errno::INVAL),
+                failed => failed,
+            });
+        for name in [&one, &two] {
+            let _ = unlinkat(tmp, name, AtFlags::empty());
+        }
+        tried.map_err(|errno| match errno {
+            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => unavailable(format!(
+                "the file system of `{shown}` can't exchange two files in one step, so that an \
+                 edit in the last instant could be lost: use ext4, XFS, Btrfs, F2FS or tmpfs"
+            )),
+            errno => unavailable(fault("write in", shown, errno).message),
+        })
+    }
+}
+
+/// The inode number of `name` in `dir`.
+pub(crate) fn inode_of(dir: impl AsFd, name: &str) -> Result<u64, Errno> {
+    Ok(statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO)?.stx_ino)
+}
+
+/// Opens the directory `name` in `top`, made if it isn't there.
+fn made(top: BorrowedFd, name: &str) -> Result<OwnedFd, Errno> {
+    match mkdirat(top, name, Mode::from_raw_mode(0o700)) {
+        Ok(()) | Err(Errno::EXIST) => beneath(top, name, OFlags::RDONLY),
+        Err(errno) => Err(errno),
+    }
+}

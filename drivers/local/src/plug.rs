@@ -1,0 +1,133 @@
+//! The driver as Onitu sees it: each method in a few lines, on top of the other rooms.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onitu_plug::{
+    Content, Fault, Hints, Listing, Manifest, Path, Plug, Setting, State, Tag,
+};
+use tokio::task::spawn_blocking;
+
+use crate::change::Work;
+use crate::client::Root;
+use crate::commit::Commit;
+use crate::fault::{lost, unavailable};
+use crate::options::{Options, manifest};
+use crate::read::{self, LocalSource, told};
+use crate::watch::{Limits, Watch};
+use crate::write::LocalSink;
+use crate::list;
+
+/// A folder of this machine.
+pub struct Local {
+    root: Arc<Root>,
+    commit: Arc<Commit>,
+    watch: Watch,
+}
+
+impl Local {
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Arc<Root>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let root = Arc::clone(&self.root);
+        spawn_blocking(move || work(root)).await.map_err(|_| lost("a call"))?
+    }
+
+    async fn change(&self, work: Work) -> Result<State, Fault> {
+        self.commit.ask(work).await?.ok_or_else(|| lost("a change"))
+    }
+}
+
+impl Plug for Local {
+    type Options = Options;
+    type Source = LocalSource;
+    type Sink = LocalSink;
+
+    fn manifest() -> Manifest {
+        manifest()
+    }
+
+    async fn connect(options: Options, setting: Setting) -> Result<Self, Fault> {
+        let mut limits = Limits::default();
+        limits.watches_max = options.watches_max.unwrap_or(limits.watches_max);
+        limits.poll = options.poll_s.map_or(limits.poll, Duration::from_secs);
+        let opened = spawn_blocking(move || {
+            Root::open(options.root, &setting.service, setting.known, setting.trash_days)
+        });
+        let root = Arc::new(opened.await.map_err(|_| lost("a call"))??);
+        let commit = Commit::start(Arc::clone(&root))
+            .map_err(|error| unavailable(format!("can't start a thread: {error}")))?;
+        let watch = Watch::new(Arc::clone(&root), limits);
+        Ok(Self { root, commit: Arc::new(commit), watch })
+    }
+
+    async fn check(&self) -> Result<(), Fault> {
+        self.blocking(|root| {
+            root.verify()?;
+            root.areas().purge_daily()
+        })
+        .await
+    }
+
+    async fn watch(&self, hints: Hints) -> Result<(), Fault> {
+        self.watch.run(hints).await
+    }
+
+    async fn settle(&self) -> Result<(), Fault> {
+        self.watch.settle().await
+    }
+
+    async fn list(&self, directory: &Path, listing: Listing) -> Result<(), Fault> {
+        let directory = directory.clone();
+        self.blocking(move |root| list::list(&root, &directory, &listing)).await
+    }
+
+    async fn look(&self, path: &Path) -> Result<Option<State>, Fault> {
+        let path = path.clone();
+        self.blocking(move |root| told(&path, &root.look(&path)?)).await
+    }
+
+    async fn read(&self, path: &Path, tag: Tag, offset: u64) -> Result<LocalSource, Fault> {
+        let path = path.clone();
+        self.blocking(move |root| read::open(root, path, tag, offset)).await
+    }
+
+    async fn write(
+        &self,
+        path: &Path,
+        content: &Content,
+        resume: u64,
+    ) -> Result<LocalSink, Fault> {
+        let (root, commit) = (Arc::clone(&self.root), Arc::clone(&self.commit));
+        LocalSink::begin(root, commit, path.clone(), *content, resume).await
+    }
+
+    async fn make_directory(&self, path: &Path, expect: Option<Tag>) -> Result<State, Fault> {
+        self.change(Work::MakeDirectory { path: path.clone(), expect }).await
+    }
+
+    async fn set_attributes(
+        &self,
+        path: &Path,
+        expect: Tag,
+        content: &Content,
+    ) -> Result<State, Fault> {
+        self.change(Work::SetAttributes { path: path.clone(), expect, content: *content }).await
+    }
+
+    async fn rename(
+        &self,
+        from: &Path,
+        expect_from: Tag,
+        to: &Path,
+        expect_to: Option<Tag>,
+    ) -> Result<State, Fault> {
+        let (from, to) = (from.clone(), to.clone());
+        self.change(Work::Rename { from, expect_from, to, expect_to }).await
+    }
+
+    async fn remove(&self, path: &Path, expect: Tag) -> Result<(), Fault> {
+        self.commit.ask(Work::Remove { path: path.clone(), expect }).await.map(drop)
+    }
+}

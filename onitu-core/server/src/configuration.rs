@@ -1,0 +1,52 @@
+//! What the Core is told from outside: the configuration and the installed drivers.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use onitu_core::store::Registry;
+use onitu_core::{Mode, Service};
+
+/// One `[services.NAME]`, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configured {
+    /// Its name.
+    pub name: String,
+    /// Its driver's name.
+    pub driver: String,
+    /// Two-way, source or backup.
+    pub mode: Mode,
+    /// The driver's options, paths made absolute.
+    pub options: BTreeMap<String, serde_json::Value>,
+}
+
+/// `entries.toml` as far as the Core acts on it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Configuration {
+    /// In the order of the file.
+    pub services: Vec<Configured>,
+    /// The rules' text; [`None`] means everything goes everywhere.
+    pub rules: Option<String>,
+}
+
+impl From<Registry> for Configuration {
+    /// The configuration that led to `registry`.
+    fn from(registry: Registry) -> Self {
+        let configured = |service: Service| Configured {
+            name: service.name,
+            driver: service.driver,
+            mode: service.mode,
+            options: service.options,
+        };
+        let services = registry.services.into_iter().map(configured).collect();
+        Self { services, rules: registry.rules }
+    }
+}
+
+/// Where the Core learns what it should do. Both calls may block for as long as a file is read or
+/// a driver is asked for its manifest, and may be repeated.
+pub trait Sources: Send + Sync + 'static {
+    /// Reads the configuration; an error is every mistake of it, rendered for a person.
+    fn configuration(&self) -> Result<Configuration, String>;
+    /// The program that runs services of `driver`; an error says what to install.
+    fn program(&self, driver: &str) -> Result<PathBuf, String>;
+}

@@ -1,0 +1,317 @@
+//! The Core's own state, and the one operation that changes anything: [`Core::establish`], which
+//! brings store and supervisor to what the configuration says. Starting, reloading, pausing and
+//! healing an emptied store are all this one operation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use onitu_core::bus::{Bus, Endpoint, Requester};
+use onitu_core::control::Wanted;
+use onitu_core::status::Report;
+use onitu_core::store::{Incarnation, Registry, Store, StoreError};
+use onitu_core::{Service, ServiceId};
+use tracing::{info, warn};
+
+use crate::configuration::{Configuration, Sources};
+use crate::register::{self, Place};
+use crate::supervisor::Supervisor;
+
+/// The catalogue of services, and everything that is needed to keep it true.
+pub struct Core {
+    pub(crate) store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    pub(crate) supervisor: Supervisor,
+    sources: Arc<dyn Sources>,
+    place: Place,
+    /// Held while the registry is being changed, so that changes come one after the other.
+    changing: tokio::sync::Mutex<()>,
+    known: Mutex<Known>,
+    requesters: Mutex<BTreeMap<ServiceId, Arc<Requester>>>,
+}
+
+/// What the Core remembers between two requests.
+struct Known {
+    /// The last one that was right.
+    configuration: Configuration,
+    /// As it stands in the store, or provisional.
+    registry: Arc<Registry>,
+    /// The store it stands in; [`None`] while nothing is registered or that is in doubt.
+    registered: Option<Incarnation>,
+    /// Of the store that was last registered in.
+    generation: Option<String>,
+    /// Keeps fingerprints of options from being guessed; the first generation that was seen.
+    salt: Option<String>,
+    /// Why services have no process, by name.
+    missing: Arc<BTreeMap<String, String>>,
+    /// What the supervisor has yet to be told.
+    run: Option<Vec<Wanted>>,
+    /// The scans that were seen done, by service.
+    scans: BTreeMap<String, Scan>,
+    /// Scans that count for nothing because what they found was lost with the store.
+    void_scans: Arc<BTreeMap<String, Scan>>,
+}
+
+/// A scan that was done: which process, which incarnation of it, its how manieth.
+pub(crate) type Scan = (u32, u64, u64);
+
+/// What an operation asks to be different.
+#[derive(Default)]
+pub(crate) struct Change {
+    /// Instead of the configuration that is known.
+    pub(crate) configuration: Option<Configuration>,
+    /// Whether each of these services is paused.
+    pub(crate) paused: BTreeMap<String, bool>,
+}
+
+impl Core {
+    /// A Core that will establish `configuration`, the first that was read from `sources`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        bus: Arc<dyn Bus>,
+        supervisor: Supervisor,
+        sources: Arc<dyn Sources>,
+        place: Place,
+        configuration: Configuration,
+    ) -> Self {
+        let known = Known {
+            registry: Arc::new(register::provisional(&configuration)),
+            configuration,
+            registered: None,
+            generation: None,
+            salt: None,
+            missing: Arc::default(),
+            run: None,
+            scans: BTreeMap::new(),
+            void_scans: Arc::default(),
+        };
+        Self {
+            store,
+            bus,
+            supervisor,
+            sources,
+            place,
+            changing: tokio::sync::Mutex::new(()),
+            known: Mutex::new(known),
+            requesters: Mutex::default(),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The services and rules as far as they are known; provisional until
+    /// they are registered.
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        self.known().registry.clone()
+    }
+
+    /// Why services have no process, by name.
+    pub(crate) fn missing(&self) -> Arc<BTreeMap<String, String>> {
+        self.known().missing.clone()
+    }
+
+    /// Scans whose findings were lost, by service.
+    pub(crate) fn void_scans(&self) -> Arc<BTreeMap<String, Scan>> {
+        self.known().void_scans.clone()
+    }
+
+    /// Whether the store holds the registry and the supervisor was told what to run.
+    pub(crate) fn is_established(&self) -> bool {
+        let known = self.known();
+        known.registered.is_some() && known.run.is_none()
+    }
+
+    /// The socket on which `service` is asked; one for all that ask.
+    pub(crate) fn requester(&self, service: ServiceId) -> Arc<Requester> {
+        let mut requesters = self.requesters.lock().unwrap_or_else(PoisonError::into_inner);
+        requesters
+            .entry(service)
+            .or_insert_with(|| Arc::new(self.bus.requester(&Endpoint::control(service))))
+            .clone()
+    }
+
+    /// Reads the configuration again; an error is every mistake of it, rendered.
+    pub(crate) async fn read_configuration(&self) -> Result<Configuration, String> {
+        let sources = self.sources.clone();
+        tokio::task::spawn_blocking(move || sources.configuration())
+            .await
+            .unwrap_or_else(|error| Err(format!("reading the configuration failed: {error}")))
+    }
+
+    /// Does what is due: registers again when the store is not the one that was registered in,
+    /// and tells the supervisor what it was not told yet. May be called at any time.
+    pub async fn tend(&self) -> Result<(), StoreError> {
+        let incarnation = self.store.incarnation().await?;
+        let registered = self.known().registered.clone();
+        if registered.as_ref() != Some(&incarnation) {
+            if registered.is_some() {
+                warn!(?incarnation, "the metadata store is another one: registering again");
+            }
+            self.establish(Change::default()).await?;
+        }
+        self.note_scans().await?;
+        let _alone = self.changing.lock().await;
+        self.tell_supervisor().await;
+        Ok(())
+    }
+
+    async fn note_scans(&self) -> Result<(), StoreError> {
+        let reports = self.store.reports().await?;
+        let mut known = self.known();
+        let registry = known.registry.clone();
+        for service in &registry.services {
+            if let Some(report) = reports.get(&service.id) {
+                known.scans.insert(service.name.clone(), scan(report));
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings registry and processes to what is known and `change`, and answers what is different.
+    /// After an error nothing is known to have changed, and [`Core::tend`] writes what was before.
+    pub(crate) async fn establish(&self, change: Change) -> Result<String, StoreError> {
+        let _alone = self.changing.lock().await;
+        let result = self.establish_alone(change).await;
+        if result.is_err() {
+            self.known().registered = None;
+        }
+        result
+    }
+
+    async fn establish_alone(&self, change: Change) -> Result<String, StoreError> {
+        let generation = self.store.set_up().await?;
+        // The generation that was set up, not the one read after: should the store be emptied in
+        // between, the next look tells them apart.
+        let run = self.store.incarnation().await?.run;
+        let incarnation = Incarnation { generation: Some(generation.clone()), run };
+        let stored = self.store.registry().await?;
+        let (before, configuration) = self.before(stored.as_ref(), change.configuration);
+        let paused = paused(&before, &change.paused);
+        let ids = self.ids(&configuration, &before).await?;
+        let mut registry = register::registry(&configuration, &paused, &ids);
+        let version = before.version.max(stored.as_ref().map_or(0, |stored| stored.version));
+        match &stored {
+            Some(stored) if register::same(stored, &registry) => registry.version = stored.version,
+            _ => {
+                registry.version = version + 1;
+                self.store.set_registry(&registry).await?;
+            }
+        }
+        for service in register::removed(stored.as_ref().unwrap_or(&before), &registry) {
+            self.store.forget_pending(service.id).await?;
+        }
+        let said = register::changes(&before, &registry);
+        info!(version = registry.version, "services: {said}");
+        self.remember(configuration, registry, incarnation, generation).await;
+        self.tell_supervisor().await;
+        Ok(said)
+    }
+
+    /// The registry that was in force, and the configuration to come. What is remembered counts
+    /// more than what is stored: the store may have lost its last second.
+    fn before(
+        &self,
+        stored: Option<&Registry>,
+        configuration: Option<Configuration>,
+    ) -> (Registry, Configuration) {
+        let known = self.known();
+        let before = match stored {
+            Some(stored) if known.salt.is_none() => stored.clone(),
+            _ if known.salt.is_none() => Registry::default(),
+            _ => Registry::clone(&known.registry),
+        };
+        (before, configuration.unwrap_or_else(|| known.configuration.clone()))
+    }
+
+    async fn ids(
+        &self,
+        configuration: &Configuration,
+        before: &Registry,
+    ) -> Result<BTreeMap<String, ServiceId>, StoreError> {
+        let mut ids = BTreeMap::new();
+        for name in register::names_by_age(configuration, before) {
+            let id = self.store.service_id(&name).await?;
+            ids.insert(name, id);
+        }
+        Ok(ids)
+    }
+
+    async fn remember(
+        &self,
+        configuration: Configuration,
+        registry: Registry,
+        incarnation: Incarnation,
+        generation: String,
+    ) {
+        let programs = self.programs(&registry.services).await;
+        let mut known = self.known();
+        if known.generation.as_ref().is_some_and(|before| *before != generation) {
+            known.void_scans = Arc::new(known.scans.clone());
+        }
+        let salt = known.salt.get_or_insert_with(|| generation.clone()).clone();
+        let (run, missing) = register::wanted(&registry, &programs, &self.place, &salt);
+        known.scans.retain(|name, _| registry.by_name(name).is_some());
+        known.configuration = configuration;
+        known.registry = Arc::new(registry);
+        known.registered = Some(incarnation);
+        known.generation = Some(generation);
+        known.missing = Arc::new(missing);
+        known.run = Some(run);
+    }
+
+    async fn programs(&self, services: &[Service]) -> BTreeMap<String, Result<PathBuf, String>> {
+        let drivers: BTreeSet<String> =
+            services.iter().map(|service| service.driver.clone()).collect();
+        let sources = self.sources.clone();
+        let find = move || -> BTreeMap<_, _> {
+            drivers
+                .into_iter()
+                .map(|driver| {
+                    let program = sources.program(&driver);
+                    (driver, program)
+                })
+                .collect()
+        };
+        tokio::task::spawn_blocking(find).await.unwrap_or_else(|error| {
+            warn!("looking for drivers failed: {error}");
+            BTreeMap::new()
+        })
+    }
+
+    /// Tells the supervisor what it was not told yet; what fails is tried again by [`Core::tend`].
+    /// Called with `changing` held, so that no older list arrives after a newer one.
+    async fn tell_supervisor(&self) {
+        let Some(run) = self.known().run.clone() else { return };
+        match self.supervisor.run(run.clone()).await {
+            Ok(()) => {
+                let mut known = self.known();
+                if known.run.as_ref() == Some(&run) {
+                    known.run = None;
+                }
+            }
+            Err(error) => warn!("{error}"),
+        }
+    }
+}
+
+/// The last scan that `report` tells of.
+pub(crate) fn scan(report: &Report) -> Scan {
+    (report.pid, report.epoch, report.scans)
+}
+
+fn paused(before: &Registry, change: &BTreeMap<String, bool>) -> BTreeSet<String> {
+    before
+        .services
+        .iter()
+        .map(|service| (service.name.clone(), service.paused))
+        .chain(change.clone())
+        .collect::<BTreeMap<_, _>>()
+        .into_iter()
+        .filter_map(|(name, paused)| paused.then_some(name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

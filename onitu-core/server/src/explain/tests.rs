@@ -1,0 +1,212 @@
+use onitu_core::status::{Problem, TransferStatus};
+use onitu_core::{FaultKind, Holder, Kind, Tag};
+
+use super::*;
+use crate::tests::{House, path, put, record, registry};
+
+/// A status in which every service of `registry` is ready.
+fn all_ready(registry: &Registry) -> Status {
+    let services = registry.services.iter().map(|service| ServiceStatus {
+        name: service.name.clone(),
+        driver: service.driver.clone(),
+        state: ServiceState::Ready,
+        reason: None,
+        files: 0,
+        pending: 0,
+        pid: Some(1),
+        scanned: 0,
+        problems: Vec::new(),
+        problems_total: 0,
+        transfers: Vec::new(),
+    });
+    Status { services: services.collect(), ..Status::default() }
+}
+
+/// Explains `a.txt` of the services `laptop`, `nas` and `usb`.
+fn explain(
+    record: Option<&Record>,
+    faults: &[(ServiceId, Fault)],
+    change: impl FnOnce(&mut Status),
+) -> Explanation {
+    let registry = registry(&["laptop", "nas", "usb"]);
+    let mut status = all_ready(&registry);
+    change(&mut status);
+    explanation(&Question {
+        path: &path("a.txt"),
+        registry: &registry,
+        rules: &Rules::everywhere(),
+        record,
+        status: &status,
+        faults,
+    })
+}
+
+fn pending(explanation: &Explanation) -> Vec<String> {
+    let line = |it: &PendingStatus| format!("{}: {} ({})", it.service, it.work, it.reason);
+    explanation.pending.iter().map(line).collect()
+}
+
+#[test]
+fn a_file_in_step_is_told_whole() {
+    let held = record(Kind::File, "hello", &[1, 2, 3]);
+    let explanation = explain(Some(&held), &[], |_| {});
+    let json = serde_json::to_string_pretty(&explanation).unwrap();
+    insta::assert_snapshot!(json, @r#"
+    {
+      "path": "a.txt",
+      "revision": 1,
+      "gone": false,
+      "kind": "file",
+      "size": 5,
+      "checksum": "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d",
+      "holders": [
+        {
+          "service": "laptop",
+          "revision": 1,
+          "current": true
+        },
+        {
+          "service": "nas",
+          "revision": 1,
+          "current": true
+        },
+        {
+          "service": "usb",
+          "revision": 1,
+          "current": true
+        }
+      ],
+      "targets": [
+        "laptop",
+        "nas",
+        "usb"
+      ],
+      "statements": [
+        {
+          "line": 0,
+          "text": "no rules: everything goes to every service",
+          "matches": true
+        }
+      ],
+      "pending": []
+    }
+    "#);
+}
+
+#[test]
+fn an_unknown_path_has_revision_0_and_its_targets() {
+    let explanation = explain(None, &[], |_| {});
+    assert_eq!((explanation.revision, explanation.kind), (0, None));
+    assert_eq!(explanation.targets, ["laptop", "nas", "usb"]);
+    assert!(explanation.holders.is_empty() && explanation.pending.is_empty());
+}
+
+#[test]
+fn each_pending_service_has_its_nearest_reason() {
+    let held = record(Kind::File, "hello", &[1]);
+    let plain = explain(Some(&held), &[], |_| {});
+    assert_eq!(
+        pending(&plain),
+        ["nas: get revision 1 (its turn comes)", "usb: get revision 1 (its turn comes)"]
+    );
+    let full = Fault::new(FaultKind::Full, "no space left on `/srv/nas`");
+    let faults = [(ServiceId(2), full)];
+    let failing = explain(Some(&held), &faults, |status| {
+        status.services[2].state = ServiceState::Unavailable;
+        status.services[2].reason = Some("the root is gone".to_owned());
+    });
+    assert_eq!(
+        pending(&failing),
+        [
+            "nas: get revision 1 (no space left on `/srv/nas`)",
+            "usb: get revision 1 (the service is unavailable: the root is gone)"
+        ]
+    );
+}
+
+#[test]
+fn a_transfer_under_way_is_told_with_its_progress() {
+    let held = record(Kind::File, "hello", &[1, 3]);
+    let explanation = explain(Some(&held), &[], |status| {
+        status.services[1].transfers.push(TransferStatus {
+            path: path("a.txt"),
+            from: "laptop".to_owned(),
+            done_bytes: 34,
+            size_bytes: 100,
+            bytes_per_s: 1,
+            eta_s: None,
+        });
+    });
+    assert_eq!(
+        pending(&explanation),
+        ["nas: get revision 1 (being transferred from `laptop`, 34 % done)"]
+    );
+}
+
+#[test]
+fn a_source_that_is_away_is_named() {
+    let held = record(Kind::File, "hello", &[1]);
+    let away = |status: &mut Status| status.services[0].state = ServiceState::Paused;
+    let explanation = explain(Some(&held), &[], away);
+    assert_eq!(
+        pending(&explanation)[0],
+        "nas: get revision 1 (only `laptop` holds it, which is not available)"
+    );
+    let mut lost = held;
+    lost.revision = 2;
+    let explanation = explain(Some(&lost), &[], |_| {});
+    assert_eq!(
+        pending(&explanation)[0],
+        "laptop: get revision 2 (no service holds the current revision any more)"
+    );
+}
+
+#[test]
+fn a_conflict_is_told_from_both_sides() {
+    let mut held = record(Kind::File, "hello", &[1, 3]);
+    held.content.checksum = None;
+    held.set_holder(ServiceId(2), Holder::FOREIGN, Tag::of(b"y"));
+    let explanation = explain(Some(&held), &[], |_| {});
+    assert_eq!(
+        pending(&explanation),
+        [
+            "laptop: tell the checksum of its content (its turn comes)",
+            "nas: compare its own content (waits until `laptop` or `usb` has told its checksum)",
+            "usb: tell the checksum of its content (its turn comes)"
+        ]
+    );
+}
+
+#[test]
+fn a_deletion_on_its_way_is_told() {
+    let mut gone = record(Kind::File, "hello", &[2]);
+    gone.gone = true;
+    gone.revision = 2;
+    let explanation = explain(Some(&gone), &[], |_| {});
+    assert!(explanation.gone);
+    assert_eq!(pending(&explanation), ["nas: remove it (its turn comes)"]);
+}
+
+#[test]
+fn what_can_not_be_read_is_a_reason_too() {
+    let explanation = explain(None, &[], |status| {
+        let (path, message) = ("a.txt".to_owned(), "permission denied".to_owned());
+        status.services[0].problems.push(Problem { path, message });
+    });
+    assert_eq!(pending(&explanation), ["laptop: take what stands there (permission denied)"]);
+}
+
+#[tokio::test]
+async fn the_core_finds_record_and_faults_by_itself() {
+    let house = House::new(&["laptop", "nas"]).await;
+    house.drive(2, "nas").await;
+    put(&house.store, &[("a.txt", record(Kind::File, "hello", &[1]))]).await;
+    let explanation = house.core.explain(&path("a.txt")).await.unwrap();
+    assert_eq!(explanation.revision, 1);
+    assert_eq!(
+        pending(&explanation),
+        ["nas: get revision 1 (only `laptop` holds it, which is not available)"]
+    );
+    house.store.set_available(false);
+    assert!(house.core.explain(&path("a.txt")).await.unwrap_err().contains("metadata store"));
+}

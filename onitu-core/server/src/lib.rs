@@ -1,0 +1,35 @@
+//! The Core process: the catalogue of services, and the answers to the command line.
+//!
+//! It reads `entries.toml`, writes the registry that every other process reads, tells the
+//! supervisor which drivers to run, and answers on `core.sock`. It never touches a record (that is
+//! the Referee's), a file (that is a driver's) or a process (that is the supervisor's).
+//!
+//! Rooms: [`Core`] holds the state and brings store and supervisor to what the configuration says
+//! (`register` computes what that is); `listen` and `answer` speak to the command line; `parts`,
+//! `overview`, `settle`, `tree` and `explain` make the answers, each with its pure half apart.
+
+mod answer;
+mod configuration;
+mod core;
+mod explain;
+mod listen;
+mod name;
+mod overview;
+mod parts;
+// mod process;
+mod register;
+mod settle;
+mod sources;
+mod supervisor;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use configuration::{Configuration, Configured, Sources};
+pub use core::Core;
+pub use listen::{bind, serve};
+// pub use process::{Arguments, main};
+pub use register::Place;
+pub use sources::Disked;
+pub use supervisor::{Supervisor, SupervisorError};

@@ -1,0 +1,66 @@
+use std::path::Path;
+
+use super::*;
+
+const MANIFEST: &str = r#"{"name":"local","description":"A folder","version":"1",
+"protocol":PROTOCOL,"options":[{"name":"root","kind":"folder","required":true,"help":"Where."}],
+"abilities":{"rename":true,"mtime":true,"executable":true,"directories":true,"symlinks":true,
+"tag_survives_rename":true,"exact_names":true,"trash":true}}"#;
+
+/// A directory with a pretended local driver and `entries.toml`.
+fn disk(entries: &str) -> (tempfile::TempDir, Disked) {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("onitu-driver-local");
+    let manifest = MANIFEST.replace("PROTOCOL", &onitu_core::message::VERSION.to_string());
+    std::fs::write(&program, format!("#!/bin/sh\ncat <<'END'\n{manifest}\nEND\n")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = dir.path().join("entries.toml");
+    std::fs::write(&config, entries).unwrap();
+    let disked = Disked::new(config, Places::new(vec![dir.path().to_owned()]));
+    (dir, disked)
+}
+
+fn entries(state_dir: &Path, services: &str) -> String {
+    format!("[onitu]\nstate_dir = \"{}\"\n{services}", state_dir.display())
+}
+
+#[test]
+fn a_configuration_is_read_with_absolute_roots_and_the_common_options() {
+    let state = tempfile::tempdir().unwrap();
+    let text = entries(state.path(), "[services.nas]\ndriver = \"local\"\nroot = \"./nas\"\n");
+    let (dir, disked) = disk(&text);
+    let configuration = disked.configuration().unwrap();
+    assert_eq!(configuration.rules, None);
+    let [nas] = &configuration.services[..] else { panic!("{configuration:?}") };
+    assert_eq!((&*nas.name, &*nas.driver), ("nas", "local"));
+    let root = nas.options["root"].as_str().unwrap();
+    assert_eq!(Path::new(root), dir.path().join("nas"));
+    assert!(nas.options["trash_days"].is_u64());
+    assert!(disked.program("local").unwrap().ends_with("onitu-driver-local"));
+}
+
+#[test]
+fn every_mistake_is_told_rendered() {
+    let state = tempfile::tempdir().unwrap();
+    let services = "[services.nas]\ndriver = \"lokal\"\n[services.usb]\ndriver = \"local\"\n";
+    let (_dir, disked) = disk(&entries(state.path(), services));
+    let problems = disked.configuration().unwrap_err();
+    assert!(problems.contains("lokal") && problems.contains("root"), "{problems}");
+    assert!(problems.starts_with("error"), "{problems}");
+}
+
+#[test]
+fn a_file_that_can_not_be_read_is_named() {
+    let disked = Disked::new(PathBuf::from("/nowhere/entries.toml"), Places::default());
+    let problems = disked.configuration().unwrap_err();
+    assert!(problems.starts_with("error: can't read `/nowhere/entries.toml`"), "{problems}");
+}
+
+#[test]
+fn a_missing_driver_says_what_to_install() {
+    let disked = Disked::new(PathBuf::from("entries.toml"), Places::default());
+    insta::assert_snapshot!(
+        disked.program("s3").unwrap_err(),
+        @"its driver `s3` is not installed: install `onitu-driver-s3` beside `onitu` or on `PATH`, then run `onitu reload`"
+    );
+}

@@ -1,0 +1,218 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn services(names: &[&str]) -> Vec<Service> {
+    let service = |(index, name): (usize, &&str)| Service {
+        id: ServiceId(index as u16 + 1),
+        name: (*name).to_owned(),
+        driver: "local".to_owned(),
+        mode: Mode::Sync,
+        paused: false,
+        options: BTreeMap::new(),
+    };
+    names.iter().enumerate().map(service).collect()
+}
+
+fn names() -> Vec<String> {
+    ["laptop", "nas", "s3"].map(str::to_owned).to_vec()
+}
+
+fn rules(text: &str) -> Rules {
+    let (rules, problems) = Rules::parse(text, &names());
+    assert!(problems.is_empty(), "{problems:?}");
+    rules.expect("no error, so rules")
+}
+
+fn targets(text: &str, path: &str) -> Vec<u16> {
+    let path = Path::new(path).expect("valid");
+    let found = rules(text).targets(&path, &services(&["laptop", "nas", "s3"]));
+    found.into_iter().map(|id| id.0).collect()
+}
+
+/// The messages of a text, each with the piece of the text it points at.
+fn problems(text: &str) -> Vec<(String, String)> {
+    let (_, problems) = Rules::parse(text, &names());
+    let piece = |it: &Diagnostic| it.span.clone().map_or(String::new(), |at| text[at].to_owned());
+    problems.iter().map(|it| (it.message.clone(), piece(it))).collect()
+}
+
+#[test]
+fn without_statements_everything_goes_everywhere() {
+    for text in ["", "\n\n", "# only a comment\n   # and another\n"] {
+        assert_eq!(targets(text, "a/b"), [1, 2, 3]);
+    }
+    let status = Rules::everywhere().statements(&Path::root());
+    assert_eq!((status.len(), status[0].line, status[0].matches), (1, 0, true));
+}
+
+#[test]
+fn everything_goes_to_the_named_services() {
+    assert_eq!(targets("sync everything to nas, laptop", "any/thing"), [1, 2]);
+    assert_eq!(targets("sync everything to nas\nsync everything to s3", "any"), [2, 3]);
+}
+
+#[test]
+fn globs_add_targets_to_what_they_match() {
+    let text = "sync everything to laptop\nsync \"Photos/**\", \"**/*.jpg\" to s3  # pictures\n";
+    assert_eq!(targets(text, "Photos/2026/a.raw"), [1, 3]);
+    assert_eq!(targets(text, "a.jpg"), [1, 3]);
+    assert_eq!(targets(text, "Documents/deep/a.jpg"), [1, 3]);
+    assert_eq!(targets(text, "Photos2/a.raw"), [1]);
+}
+
+#[test]
+fn a_directory_goes_where_all_below_it_goes() {
+    assert_eq!(targets("sync \"Photos/**\" to s3", "Photos"), [3]);
+    assert_eq!(targets("sync \"Photos/**\" to s3", "Photo"), [0_u16; 0]);
+}
+
+#[test]
+fn a_star_ends_at_a_slash() {
+    assert_eq!(targets("sync \"*.txt\" to s3", "a.txt"), [3]);
+    assert_eq!(targets("sync \"*.txt\" to s3", "d/a.txt"), [0_u16; 0]);
+    assert_eq!(targets("sync \"{a,b}/?[0-9].txt\" to s3", "b/x7.txt"), [3]);
+}
+
+#[test]
+fn odd_letters_in_globs_mean_themselves() {
+    assert_eq!(targets(r#"sync "a\"b", "c\*d", "e#f, g" to s3"#, "a\"b"), [3]);
+    assert_eq!(targets(r#"sync "a\"b", "c\*d" to s3"#, "c*d"), [3]);
+    assert_eq!(targets(r#"sync "a\"b", "c\*d" to s3"#, "cxd"), [0_u16; 0]);
+    assert_eq!(targets(r#"sync "e#f, g" to s3"#, "e#f, g"), [3]);
+}
+
+#[test]
+fn a_source_is_never_a_target() {
+    let mut services = services(&["laptop", "nas"]);
+    services[1].mode = Mode::Source;
+    let path = Path::new("a").expect("valid");
+    let found = rules("sync everything to laptop, nas").targets(&path, &services);
+    assert_eq!(found, [ServiceId(1)]);
+    assert_eq!(Rules::everywhere().targets(&path, &services), [ServiceId(1)]);
+}
+
+#[test]
+fn a_service_that_is_gone_is_left_out() {
+    let path = Path::new("a").expect("valid");
+    let found = rules("sync everything to laptop, nas").targets(&path, &services(&["laptop"]));
+    assert_eq!(found, [ServiceId(1)]);
+}
+
+#[test]
+fn statements_tell_their_line_their_text_and_whether_they_match() {
+    let rules = rules("\n# why\n  sync \"*.jpg\"  to s3 # because\r\nsync everything to nas");
+    let status = rules.statements(&Path::new("a.txt").expect("valid"));
+    let told: Vec<_> = status.iter().map(|it| (it.line, it.text.as_str(), it.matches)).collect();
+    assert_eq!(told, [(3, "sync \"*.jpg\"  to s3", false), (4, "sync everything to nas", true)]);
+}
+
+#[test]
+fn every_line_tells_its_own_mistake() {
+    let text = "snyc everything to nas\nsync everthing to nas\nsync everything nas\nkeep \"a\"\n";
+    let expected = [
+        ("unknown statement `snyc`", "snyc"),
+        ("`everthing` is neither `everything` nor a glob in quotes", "everthing"),
+        ("`to` is expected here", "nas"),
+        ("`keep` is not understood by this version yet", "keep"),
+    ];
+    assert_eq!(problems(text), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+}
+
+#[test]
+fn what_a_later_version_understands_is_said_to_be_so() {
+    let later = [
+        "keep 2 copies of \"a\" on any of nas, s3",
+        "never sync \"**/*.tmp\"",
+        "move \"a\" to s3",
+        "let photos = \"Photos/**\"",
+        "sync @photos to s3",
+        "sync \"a\" where size < 50 MB to s3",
+        "sync \"a\" to s3 where size < 50 MB",
+    ];
+    for text in later {
+        let found = problems(text);
+        assert_eq!(found.len(), 1, "{text}");
+        assert!(found[0].0.ends_with("is not understood by this version yet"), "{found:?}");
+    }
+}
+
+#[test]
+fn mistakes_of_form_point_at_their_word() {
+    let cases = [
+        ("\"a\" to s3", "a statement begins with a word", "\"a\""),
+        ("sync", "the statement ends too early", "sync"),
+        ("sync *.jpg to s3", "`*.jpg` is neither `everything` nor a glob in quotes", "*.jpg"),
+        ("sync \"a", "the closing `\"` of this glob is missing", "\"a"),
+        ("sync \"a\", to s3", "`to` is neither `everything` nor a glob in quotes", "to"),
+        ("sync \"a\" \"b\" to s3", "a comma is missing between two globs", "\"b\""),
+        ("sync , to s3", "a glob in quotes is expected here", ","),
+        ("sync \"é\" to", "the statement ends too early", "to"),
+        ("sync \"a\" to s3,", "the statement ends too early", ","),
+        ("sync \"a\" to s3 nas", "a comma is expected here", "nas"),
+        ("sync \"a\" to \"s3\"", "a service's name stands without quotes", "\"s3\""),
+        ("sync \"\" to s3", "an empty glob matches nothing", "\"\""),
+        ("sync \"/a\" to s3", "`/a` matches nothing: paths don't begin with `/`", "\"/a\""),
+        ("sync \"a/\" to s3", "`a/` matches nothing: paths don't end with `/`", "\"a/\""),
+        (
+            "sync \"a/../b\" to s3",
+            "`a/../b` matches nothing: no path has a component `..`",
+            "\"a/../b\"",
+        ),
+        ("sync \"[a\" to s3", "`[a` is no glob: unclosed character class; missing ']'", "\"[a\""),
+    ];
+    for (text, message, piece) in cases {
+        assert_eq!(problems(text), [(message.to_owned(), piece.to_owned())], "{text}");
+    }
+}
+
+#[test]
+fn an_unknown_service_is_a_warning_with_the_nearest_name() {
+    let (rules, problems) = Rules::parse("sync everything to nsa, laptop", &names());
+    assert!(rules.is_some());
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].severity, Severity::Warning);
+    assert_eq!(problems[0].hints, ["did you mean `nas`?"]);
+}
+
+fn statement() -> impl Strategy<Value = String> {
+    let pattern = prop_oneof![
+        Just("everything".to_owned()),
+        "\"[ab*]{1,3}(/\\*\\*)?\"(, \"[ab?]{1,2}\")?".prop_map(|text| text),
+    ];
+    let targets = prop::sample::subsequence(vec!["laptop", "nas", "s3"], 1..=3);
+    (pattern, targets).prop_map(|(it, to)| format!("sync {it} to {}", to.join(", ")))
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_statements_means_nothing(
+        (lines, shuffled) in prop::collection::vec(statement(), 0..8)
+            .prop_flat_map(|lines| (Just(lines.clone()), Just(lines).prop_shuffle())),
+        path in "[ab]{1,3}(/[ab]{1,2}){0,2}",
+    ) {
+        prop_assert_eq!(targets(&lines.join("\n"), &path), targets(&shuffled.join("\n"), &path));
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC{0,80}|[a-z\"\\\\,#@*\\[\\]{}!/ \n\r\té]{0,60}") {
+        let (rules, problems) = Rules::parse(&text, &names());
+        prop_assert_eq!(rules.is_none(), problems.iter().any(Diagnostic::is_error));
+        for problem in problems {
+            let span = problem.span.unwrap_or_default();
+            prop_assert!(text.get(span).is_some(), "a span cuts a letter");
+        }
+    }
+
+    #[test]
+    fn no_sequence_of_words_makes_the_parser_panic(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "sync", "everything", "to", "\"a/**\"", "\"[\"", ",", "nas", "s3", "where", "@x", "#", "\n", "keep", "\"",
+        ]), 0..24),
+    ) {
+        let (rules, problems) = Rules::parse(&words.join(" "), &names());
+        prop_assert_eq!(rules.is_none(), problems.iter().any(Diagnostic::is_error));
+    }
+}

@@ -1,0 +1,243 @@
+//! Out: what was seen leaves as numbered events, and is kept until the Referee has committed it.
+//!
+//! The ring is the driver's memory of what the store doesn't know yet; together the two say what
+//! this service is known to hold. It is bounded: who announces waits while it is full, so a scan
+//! pauses and no memory grows while the Referee is away.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use onitu_core::bus::{BusError, Publisher};
+use onitu_core::message::{Batch, Event, HEARTBEAT_TOPIC, Heartbeat, encode};
+use onitu_core::{Path, ServiceId, Shard, Tag, limits};
+use tokio::sync::Notify;
+
+/// Numbers, keeps and publishes events.
+pub(crate) struct Announcer {
+    service: ServiceId,
+    ring: Mutex<Ring>,
+    /// Something waits to be published.
+    news: Notify,
+    /// There is room again.
+    room: Notify,
+}
+
+struct Ring {
+    epoch: u64,
+    shards: [Stream; Shard::COUNT],
+    events: usize,
+    /// What the unacknowledged events say of each path: the tag it has, or that it is gone.
+    known: BTreeMap<Path, Known>,
+    activity: u64,
+}
+
+#[derive(Default)]
+struct Stream {
+    /// Number of the first event kept.
+    first: u64,
+    kept: VecDeque<Event>,
+    /// Number of the last event that was published.
+    published: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    tag: Option<Tag>,
+    sequence: u64,
+}
+
+impl Stream {
+    fn last(&self) -> u64 {
+        self.first + self.kept.len() as u64 - 1
+    }
+
+    fn batch(&self, from: u64, count: usize) -> Vec<Event> {
+        let skip = usize::try_from(from - self.first).unwrap_or(usize::MAX);
+        self.kept.iter().skip(skip).take(count).cloned().collect()
+    }
+}
+
+impl Announcer {
+    pub(crate) fn new(service: ServiceId, epoch: u64) -> Self {
+        let ring = Mutex::new(Ring::new(epoch));
+        Self { service, ring, news: Notify::new(), room: Notify::new() }
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This incarnation.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.ring().epoch
+    }
+
+    /// Numbers `events` and leaves them to be published, in this order; waits while the ring is
+    /// full.
+    pub(crate) async fn announce(&self, events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        loop {
+            let room = self.room.notified();
+            if self.ring().events < limits::RING_EVENTS_MAX {
+                break;
+            }
+            room.await;
+        }
+        {
+            let mut ring = self.ring();
+            events.into_iter().for_each(|event| ring.push(event));
+        }
+        self.news.notify_one();
+    }
+
+    /// What unacknowledged events say of `path`: the outer [`None`] when they say nothing.
+    #[allow(clippy::option_option, reason = "unknown, known to be gone, known to be so")]
+    pub(crate) fn known(&self, path: &Path) -> Option<Option<Tag>> {
+        self.ring().known.get(path).map(|known| known.tag)
+    }
+
+    /// The paths directly in `directory` that unacknowledged events say are there.
+    pub(crate) fn known_in(&self, directory: &Path) -> Vec<Path> {
+        let prefix =
+            if directory.is_root() { String::new() } else { format!("{directory}/") };
+        let ring = self.ring();
+        ring.known
+            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
+            .take_while(|(path, _)| path.as_str().starts_with(&prefix))
+            .filter(|(path, known)| {
+                known.tag.is_some() && !path.as_str()[prefix.len()..].contains('/')
+            })
+            .map(|(path, _)| path.clone())
+            .collect()
+    }
+
+    /// The Referee has committed everything up to `sequence`.
+    pub(crate) fn acknowledge(&self, shard: Shard, sequence: u64) {
+        self.ring().acknowledge(shard, sequence);
+        self.room.notify_waiters();
+    }
+
+    /// Everything kept after `after`, as far as it fits; [`None`] if some of it is no longer kept
+    /// (the store has lost what it had acknowledged).
+    pub(crate) fn replay(&self, shard: Shard, after: u64) -> Option<Batch> {
+        let ring = self.ring();
+        let stream = &ring.shards[shard.index()];
+        if after + 1 < stream.first {
+            return None;
+        }
+        let events = if after >= stream.last() {
+            Vec::new()
+        } else {
+            stream.batch(after + 1, limits::REPLAY_EVENTS_MAX)
+        };
+        Some(Batch { service: self.service, epoch: ring.epoch, shard, first: after + 1, events })
+    }
+
+    /// Forgets everything and begins a new incarnation; a scan must follow.
+    pub(crate) fn begin_epoch(&self, epoch: u64) {
+        let mut ring = self.ring();
+        let activity = ring.activity;
+        *ring = Ring::new(epoch.max(ring.epoch + 1));
+        ring.activity = activity + 1;
+        drop(ring);
+        self.room.notify_waiters();
+    }
+
+    /// Whether everything was acknowledged.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.ring().events == 0
+    }
+
+    /// Grows with everything that happens.
+    pub(crate) fn activity(&self) -> u64 {
+        self.ring().activity
+    }
+
+    /// Notes that something happened.
+    pub(crate) fn stir(&self) {
+        self.ring().activity += 1;
+    }
+
+    /// Publishes what is announced, and heartbeats, until the bus ends. While one batch is handed
+    /// over the next events gather.
+    pub(crate) async fn publish(&self, publisher: Publisher) -> Result<(), BusError> {
+        let pause = std::time::Duration::from_millis(limits::HEARTBEAT_MS);
+        let mut beat = tokio::time::interval(pause);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.news.notified() => {}
+                _ = beat.tick() => {
+                    let heartbeat = encode(&self.heartbeat());
+                    publisher.send(HEARTBEAT_TOPIC, heartbeat).await?;
+                }
+            }
+            while let Some(batch) = self.next_batch() {
+                publisher.send(batch.shard.to_string(), encode(&batch)).await?;
+            }
+        }
+    }
+
+    fn heartbeat(&self) -> Heartbeat {
+        let ring = self.ring();
+        let last = ring.shards.iter().map(|stream| stream.published).collect();
+        Heartbeat { service: self.service, epoch: ring.epoch, last }
+    }
+
+    fn next_batch(&self) -> Option<Batch> {
+        let mut ring = self.ring();
+        let epoch = ring.epoch;
+        for shard in Shard::all() {
+            let stream = &mut ring.shards[shard.index()];
+            let first = stream.published.max(stream.first - 1) + 1;
+            if first <= stream.last() {
+                let events = stream.batch(first, limits::BATCH_EVENTS_MAX);
+                stream.published = first + events.len() as u64 - 1;
+                return Some(Batch { service: self.service, epoch, shard, first, events });
+            }
+        }
+        None
+    }
+}
+
+impl Ring {
+    fn new(epoch: u64) -> Self {
+        let shards = std::array::from_fn(|_| Stream { first: 1, ..Stream::default() });
+        Self { epoch, shards, events: 0, known: BTreeMap::new(), activity: 0 }
+    }
+
+    fn push(&mut self, event: Event) {
+        let stream = &mut self.shards[Shard::of(event.path()).index()];
+        let sequence = stream.last() + 1;
+        let tag = match &event {
+            Event::Seen { state, .. } => Some(Some(state.tag)),
+            Event::Gone { .. } => Some(None),
+            Event::Failed { .. } => None,
+        };
+        if let Some(tag) = tag {
+            self.known.insert(event.path().clone(), Known { tag, sequence });
+        }
+        stream.kept.push_back(event);
+        self.events += 1;
+        self.activity += 1;
+    }
+
+    fn acknowledge(&mut self, shard: Shard, sequence: u64) {
+        let stream = &mut self.shards[shard.index()];
+        while stream.first <= sequence {
+            let Some(event) = stream.kept.pop_front() else { break };
+            if self.known.get(event.path()).is_some_and(|known| known.sequence == stream.first) {
+                self.known.remove(event.path());
+            }
+            stream.first += 1;
+            self.events -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

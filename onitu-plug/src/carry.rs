@@ -1,0 +1,271 @@
+//! Carrying out one order: the only room that asks a driver to change something.
+//!
+//! An order's path is claimed from the first check to the announcement of the result, so no look
+//! takes Onitu's own change for a user's.
+
+use std::sync::Arc;
+
+use onitu_core::conflict::conflict_path;
+use onitu_core::message::{Action, Event, Order, Origin};
+use onitu_core::{Checksum, Content, Fault, FaultKind, Kind, Path, State, Tag};
+
+use crate::look::checksum;
+use crate::plug::Plug;
+use crate::service::Shared;
+use crate::hints::Hint;
+use crate::transfer::{Failure, Puller, Side, Wanted};
+
+/// Carries out `order` and announces how it ended.
+pub(crate) async fn carry_out<P: Plug>(shared: &Arc<Shared<P>>, puller: &Puller, order: Order) {
+    let claim = shared.claims.claim(&order.path).await;
+    let carrier = Carrier { shared, puller, order: &order };
+    let events = match carrier.act().await {
+        Ok(events) => events,
+        Err(fault) => carrier.explain(fault).await,
+    };
+    shared.announcer.announce(events).await;
+    drop(claim);
+}
+
+struct Carrier<'a, P> {
+    shared: &'a Arc<Shared<P>>,
+    puller: &'a Puller,
+    order: &'a Order,
+}
+
+impl<P: Plug> Carrier<'_, P> {
+    fn plug(&self) -> &P {
+        &self.shared.plug
+    }
+
+    async fn act(&self) -> Result<Vec<Event>, Fault> {
+        let path = &self.order.path;
+        match &self.order.action {
+            Action::Pull { revision, content, expect, sources } => {
+                let state = self.pull(*revision, content, *expect, sources).await?;
+                Ok(vec![self.placed(state, *revision)])
+            }
+            Action::MakeDirectory { revision, expect } => {
+                let state = self.plug().make_directory(path, *expect).await?;
+                Ok(vec![self.placed(state, *revision)])
+            }
+            Action::Rename { revision, content, from, expect_from, expect } => {
+                self.rename(*revision, content, from, *expect_from, *expect).await
+            }
+            Action::Remove { expect } => {
+                self.plug().remove(path, *expect).await?;
+                Ok(vec![self.gone()])
+            }
+            Action::SetAside { expect, unless } => self.set_aside(*expect, *unless).await,
+            Action::Hash { expect } => {
+                let mut state = self.expect_state(Some(*expect)).await?.ok_or_else(|| {
+                    Fault::new(FaultKind::Changed, format!("`{path}` is gone"))
+                })?;
+                state.content.checksum = Some(checksum(self.plug(), path, &state).await?);
+                Ok(vec![self.seen(state)])
+            }
+        }
+    }
+
+    /// What is at the path, if that is what the order expects.
+    async fn expect_state(&self, expect: Option<Tag>) -> Result<Option<State>, Fault> {
+        let path = &self.order.path;
+        let state = self.plug().look(path).await?;
+        if state.map(|state| state.tag) == expect {
+            return Ok(state);
+        }
+        Err(Fault::new(FaultKind::Changed, format!("`{path}` is not what was expected there")))
+    }
+
+    async fn pull(
+        &self,
+        revision: u64,
+        content: &Content,
+        expect: Option<Tag>,
+        sources: &[Origin],
+    ) -> Result<State, Fault> {
+        let path = &self.order.path;
+        if let Some(state) = self.expect_state(expect).await? {
+            if let Some(state) = self.adjust(content, state).await? {
+                return Ok(state);
+            }
+        }
+        let mut last = Fault::new(FaultKind::NotFound, format!("no service has `{path}`"));
+        for source in sources {
+            let wanted = Wanted {
+                path: path.clone(),
+                content: *content,
+                expect,
+                revision,
+                source_name: self.shared.name_of(source.service),
+            };
+            match self.puller.attempt(self.plug(), &wanted, *source).await {
+                Ok(state) => return Ok(state),
+                Err(Failure { side: Side::Here, fault }) => return Err(fault),
+                // The next source may do better.
+                Err(Failure { side: Side::Source, fault }) => last = fault,
+            }
+        }
+        if matches!(last.kind, FaultKind::Unavailable | FaultKind::RateLimited) {
+            // The source can't be reached; this service is well.
+            last.kind = FaultKind::NotFound;
+        }
+        Err(last)
+    }
+
+    /// If the bytes here are the wanted ones already, sets mtime and the executable bit: nothing
+    /// needs to travel.
+    async fn adjust(&self, content: &Content, state: State) -> Result<Option<State>, Fault> {
+        let here = state.content;
+        let comparable = content.checksum.is_some()
+            && here.kind == content.kind
+            && here.size == content.size
+            && content.kind != Kind::Directory;
+        if !comparable {
+            return Ok(None);
+        }
+        let path = &self.order.path;
+        let sum = match here.checksum {
+            Some(sum) => sum,
+            None => checksum(self.plug(), path, &state).await?,
+        };
+        if Some(sum) != content.checksum {
+            return Ok(None);
+        }
+        let mut state = if here.same_attributes(content) {
+            state
+        } else {
+            self.plug().set_attributes(path, state.tag, content).await?
+        };
+        state.content.checksum = Some(sum);
+        Ok(Some(state))
+    }
+
+    async fn rename(
+        &self,
+        revision: u64,
+        content: &Content,
+        from: &Path,
+        expect_from: Tag,
+        expect: Option<Tag>,
+    ) -> Result<Vec<Event>, Fault> {
+        let path = &self.order.path;
+        // Never waited for: two renames that cross would wait for each other.
+        let Some(_claim) = self.shared.claims.try_claim(from) else {
+            return Err(Fault::new(FaultKind::Cancelled, format!("`{from}` is in use")));
+        };
+        let renamed = self.plug().rename(from, expect_from, path, expect).await;
+        if renamed.is_err() {
+            // Whether it is the old name that isn't as expected is found out by a look of its own.
+            self.shared.hints.tell(from.clone(), Hint::Changed);
+        }
+        let mut state = renamed?;
+        state.content.checksum = content.checksum;
+        let gone = Event::Gone { path: from.clone(), order: None, moved_to: Some(path.clone()) };
+        Ok(vec![self.placed(state, revision), gone])
+    }
+
+    /// Gives what is here its conflict name, unless its bytes turn out to be those that keep the
+    /// name.
+    async fn set_aside(&self, expect: Tag, unless: Option<Checksum>) -> Result<Vec<Event>, Fault> {
+        let path = &self.order.path;
+        let Some(mut state) = self.expect_state(Some(expect)).await? else {
+            return Ok(vec![self.gone()]);
+        };
+        let sum = checksum(self.plug(), path, &state).await?;
+        state.content.checksum = Some(sum);
+        if Some(sum) == unless {
+            return Ok(vec![self.seen(state)]);
+        }
+        for digits in [7, 12, 20, 40] {
+            let kept = conflict_path(path, &self.shared.name, sum, digits);
+            let Some(_claim) = self.shared.claims.try_claim(&kept) else {
+                return Err(Fault::new(FaultKind::Cancelled, format!("`{kept}` is in use")));
+            };
+            let mut there = match self.plug().look(&kept).await? {
+                None => self.plug().rename(path, expect, &kept, None).await?,
+                Some(other) => {
+                    let same = other.content.kind == state.content.kind
+                        && other.content.size == state.content.size
+                        && checksum(self.plug(), &kept, &other).await? == sum;
+                    if !same {
+                        continue;
+                    }
+                    // An earlier run kept the same bytes already: this copy is one too many.
+                    self.plug().remove(path, expect).await?;
+                    other
+                }
+            };
+            there.content.checksum = Some(sum);
+            let copy = Event::Seen {
+                path: kept.clone(),
+                state: there,
+                order: None,
+                placed: None,
+                moved_from: None,
+                set_aside_from: Some(path.clone()),
+            };
+            return Ok(vec![copy, self.gone()]);
+        }
+        Err(Fault::new(FaultKind::InvalidName, format!("every conflict name of `{path}` is taken")))
+    }
+
+    /// What to tell when the order could not be carried out: the truth about the path if it isn't
+    /// what the order expected, else why it failed.
+    async fn explain(&self, fault: Fault) -> Vec<Event> {
+        let (path, order) = (self.order.path.clone(), self.order.id);
+        if fault.kind == FaultKind::Changed
+            && let Ok(now) = self.plug().look(&path).await
+            && now.map(|state| state.tag) != self.expected()
+        {
+            return match now {
+                None => vec![self.gone()],
+                Some(mut state) => {
+                    if state.content.kind != Kind::Directory {
+                        state.content.checksum = checksum(self.plug(), &path, &state).await.ok();
+                    }
+                    vec![self.seen(state)]
+                }
+            };
+        }
+        tracing::debug!(%path, "{fault}");
+        vec![Event::Failed { path, order, fault }]
+    }
+
+    fn expected(&self) -> Option<Tag> {
+        match &self.order.action {
+            Action::Pull { expect, .. }
+            | Action::MakeDirectory { expect, .. }
+            | Action::Rename { expect, .. } => *expect,
+            Action::Remove { expect }
+            | Action::SetAside { expect, .. }
+            | Action::Hash { expect } => Some(*expect),
+        }
+    }
+
+    fn placed(&self, state: State, revision: u64) -> Event {
+        Event::Seen {
+            path: self.order.path.clone(),
+            state,
+            order: Some(self.order.id),
+            placed: Some(revision),
+            moved_from: None,
+            set_aside_from: None,
+        }
+    }
+
+    fn seen(&self, state: State) -> Event {
+        Event::Seen {
+            path: self.order.path.clone(),
+            state,
+            order: Some(self.order.id),
+            placed: None,
+            moved_from: None,
+            set_aside_from: None,
+        }
+    }
+
+    fn gone(&self) -> Event {
+        Event::Gone { path: self.order.path.clone(), order: Some(self.order.id), moved_to: None }
+    }
+}

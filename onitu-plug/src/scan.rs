@@ -1,0 +1,197 @@
+//! Scanning: a whole tree of the service against the records of it.
+//!
+//! A scan only finds suspects; each of them is looked at before anything is told. A directory that
+//! can't be listed is unknown, not empty: nothing below it is suspected.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::{StreamExt, stream};
+use onitu_core::{Fault, FaultKind, Kind, Path, Record, State, Tag};
+use tokio::sync::mpsc;
+
+use crate::hints::Hint;
+use crate::look::{LOOK_MAX, look_at};
+use crate::plug::{Found, Plug};
+use crate::service::Shared;
+
+/// Directories compared together: their records are fetched at once.
+const DIRECTORIES_AT_ONCE: usize = 64;
+/// Listings under way at once.
+const LISTINGS_AT_ONCE: usize = 8;
+/// New paths held back to find out where they came from; beyond, they are taken as new.
+const NEW_MAX: usize = 65_536;
+
+/// What differs between the service and the records.
+#[derive(Default)]
+struct Suspects {
+    new: BTreeMap<Path, Tag>,
+    gone: BTreeMap<Path, Tag>,
+}
+
+/// What a directory holds.
+enum Listed {
+    Entries(BTreeMap<String, State>, Vec<String>),
+    Missing,
+    Unknown,
+}
+
+/// Compares everything at and below `roots` with the records and announces what differs.
+pub(crate) async fn scan<P: Plug>(
+    shared: &Arc<Shared<P>>,
+    roots: BTreeSet<Path>,
+) -> Result<(), Fault> {
+    let _busy = shared.begin();
+    let mut suspects = Suspects::default();
+    let mut tops: Vec<(Path, Hint)> = Vec::new();
+    let mut stack: Vec<Path> = Vec::new();
+    for root in roots {
+        if stack.iter().any(|above| root.is_within(above)) {
+            continue;
+        }
+        if !root.is_root() {
+            tops.push((root.clone(), Hint::Changed));
+        }
+        stack.push(root);
+    }
+    for chunk in tops.chunks(LOOK_MAX) {
+        look_at(shared, chunk.to_vec()).await?;
+    }
+    while !stack.is_empty() {
+        let at = stack.len().saturating_sub(DIRECTORIES_AT_ONCE);
+        let directories = stack.split_off(at);
+        let records = shared.listings(&directories).await?;
+        let mut listings = stream::iter(directories.into_iter().zip(records))
+            .map(|(directory, records)| async move {
+                let listed = list(shared, &directory).await;
+                (directory, records, listed)
+            })
+            .buffered(LISTINGS_AT_ONCE);
+        while let Some((directory, records, listed)) = listings.next().await {
+            compare(shared, &directory, &records, listed?, &mut suspects, &mut stack);
+        }
+        if suspects.new.len() >= NEW_MAX {
+            let new = std::mem::take(&mut suspects.new);
+            look_in_turn(shared, new.into_keys().collect()).await?;
+        }
+    }
+    settle(shared, suspects).await
+}
+
+async fn list<P: Plug>(shared: &Shared<P>, directory: &Path) -> Result<Listed, Fault> {
+    let (pages, mut listing) = mpsc::channel(2);
+    let mut entries = BTreeMap::new();
+    let mut problems = Vec::new();
+    let read = async {
+        while let Some(page) = listing.recv().await {
+            for found in page {
+                match found {
+                    Found::Entry { name, state } => {
+                        entries.insert(name, state);
+                    }
+                    Found::Problem { name, fault } => {
+                        let shown = if directory.is_root() {
+                            name.clone()
+                        } else {
+                            format!("{directory}/{name}")
+                        };
+                        shared.problems.note(&shown, &fault);
+                        problems.push(name);
+                    }
+                }
+            }
+        }
+    };
+    let (listed, ()) = tokio::join!(shared.plug.list(directory, pages), read);
+    match listed {
+        Ok(()) => Ok(Listed::Entries(entries, problems)),
+        Err(fault) => match fault.kind {
+            FaultKind::NotFound | FaultKind::NotADirectory if !directory.is_root() => {
+                Ok(Listed::Missing)
+            }
+            FaultKind::NotFound | FaultKind::NotADirectory | FaultKind::Unavailable => {
+                Err(Fault::new(FaultKind::Unavailable, fault.message))
+            }
+            _ => {
+                shared.problems.note(directory.as_str(), &fault);
+                Ok(Listed::Unknown)
+            }
+        },
+    }
+}
+
+fn compare<P: Plug>(
+    shared: &Shared<P>,
+    directory: &Path,
+    records: &BTreeMap<String, Record>,
+    listed: Listed,
+    suspects: &mut Suspects,
+    stack: &mut Vec<Path>,
+) {
+    let (entries, problems) = match listed {
+        Listed::Entries(entries, problems) => (entries, problems),
+        Listed::Missing => (BTreeMap::new(), Vec::new()),
+        Listed::Unknown => return,
+    };
+    shared.scanned.fetch_add(entries.len() as u64, Ordering::Relaxed);
+    for (name, state) in &entries {
+        let Ok(path) = directory.join(name) else { continue };
+        if shared.known_tag(&path, records.get(name)) != Some(state.tag) {
+            suspects.new.insert(path.clone(), state.tag);
+        }
+        if state.content.kind == Kind::Directory {
+            stack.push(path);
+        }
+    }
+    let announced = shared.announcer.known_in(directory);
+    let expected = records.keys().map(String::as_str).chain(announced.iter().map(Path::name));
+    for name in expected.collect::<BTreeSet<_>>() {
+        let Ok(path) = directory.join(name) else { continue };
+        let record = records.get(name);
+        // A name that is there but can't be told is not gone.
+        if entries.contains_key(name) || problems.iter().any(|problem| problem == name) {
+            continue;
+        }
+        if let Some(tag) = shared.known_tag(&path, record) {
+            if record.is_none_or(|record| record.content.kind == Kind::Directory) {
+                stack.push(path.clone());
+            }
+            suspects.gone.insert(path, tag);
+        }
+    }
+}
+
+/// Looks at the suspects, each new path together with the one it may have been renamed from.
+async fn settle<P: Plug>(shared: &Arc<Shared<P>>, suspects: Suspects) -> Result<(), Fault> {
+    let Suspects { new, mut gone } = suspects;
+    let by_tag: BTreeMap<Tag, Path> =
+        gone.iter().map(|(path, tag)| (*tag, path.clone())).collect();
+    let mut chunks = vec![Vec::new()];
+    let mut add = |unit: Vec<Path>| match chunks.last_mut() {
+        Some(chunk) if chunk.len() + unit.len() <= LOOK_MAX => chunk.extend(unit),
+        _ => chunks.push(unit),
+    };
+    for (path, tag) in new {
+        match by_tag.get(&tag).filter(|from| gone.contains_key(*from)) {
+            Some(from) => {
+                gone.remove(from);
+                add(vec![from.clone(), path]);
+            }
+            None => add(vec![path]),
+        }
+    }
+    gone.into_keys().rev().for_each(|path| add(vec![path]));
+    for chunk in chunks {
+        look_in_turn(shared, chunk).await?;
+    }
+    Ok(())
+}
+
+async fn look_in_turn<P: Plug>(shared: &Arc<Shared<P>>, paths: Vec<Path>) -> Result<(), Fault> {
+    for chunk in paths.chunks(LOOK_MAX) {
+        let suspects = chunk.iter().map(|path| (path.clone(), Hint::Changed)).collect();
+        look_at(shared, suspects).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! One connection to a storage, from `connect` until it is lost: all tasks of a driver.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use onitu_core::bus::{Bus, BusError, Endpoint, Replier};
+use onitu_core::message::{Reply, Request, decode, encode};
+use onitu_core::status::{Report, ServiceState};
+use onitu_core::store::Store;
+use onitu_core::{Fault, FaultKind, Path, Service, ServiceId, clock};
+
+use crate::announce::Announcer;
+use crate::claim::Claims;
+use crate::hints::Hints;
+use crate::orders::Orders;
+use crate::plug::{Plug, Setting};
+use crate::serve::serve;
+use crate::service::{Problems, Shared};
+use crate::transfer::Puller;
+use crate::watching::{Trees, look, scan_trees};
+
+const CHECK_PAUSE: Duration = Duration::from_secs(5);
+const REPORT_PAUSE: Duration = Duration::from_secs(1);
+/// An unchanged report is repeated after so many pauses, to show that the driver lives.
+const REPORTS_SKIPPED: u32 = 4;
+const RECONNECT_FIRST: Duration = Duration::from_millis(500);
+const RECONNECT_LAST: Duration = Duration::from_secs(10);
+const PROBLEMS_REPORTED: usize = 100;
+const TRANSFERS_REPORTED: usize = 20;
+const TRASH_DAYS: u32 = 30;
+
+/// What a driver works with: the service it is, and where the others are.
+#[derive(Clone)]
+pub struct Post {
+    /// As registered by the Core.
+    pub service: Service,
+    /// The metadata.
+    pub store: Arc<dyn Store>,
+    /// The messages.
+    pub bus: Arc<dyn Bus>,
+}
+
+/// Keeps a service connected for ever: `connect` makes the plug, again and again with growing
+/// pauses while the storage can't be used. Ends only when dropped.
+pub async fn keep<P, F>(post: Post, connect: impl Fn(Setting) -> F) -> Infallible
+where
+    P: Plug,
+    F: Future<Output = Result<P, Fault>> + Send,
+{
+    let mut pause = RECONNECT_FIRST;
+    let mut epoch = 0;
+    loop {
+        let began = tokio::time::Instant::now();
+        let fault = match begin(&post, &connect, &mut epoch).await {
+            Ok(session) => session.run(&post).await,
+            Err(fault) => fault,
+        };
+        tracing::warn!(service = post.service.name, "{fault}");
+        let report = Report {
+            state: ServiceState::Unavailable,
+            reason: Some(fault.message),
+            pid: std::process::id(),
+            epoch,
+            at_ms: clock::now_ms(),
+            ..Report::default()
+        };
+        let _ = post.store.set_report(post.service.id, &report).await;
+        if began.elapsed() > RECONNECT_LAST {
+            pause = RECONNECT_FIRST;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RECONNECT_LAST);
+    }
+}
+
+async fn begin<P, F>(
+    post: &Post,
+    connect: &impl Fn(Setting) -> F,
+    epoch: &mut u64,
+) -> Result<Session<P>, Fault>
+where
+    P: Plug,
+    F: Future<Output = Result<P, Fault>> + Send,
+{
+    let away = |error: &dyn std::fmt::Display| {
+        Fault::new(FaultKind::Unavailable, format!("waiting for the metadata store: {error}"))
+    };
+    let id = post.service.id;
+    let held = post.store.counts().await.map_err(|error| away(&error))?.held;
+    let streams = post.store.streams().await.map_err(|error| away(&error))?;
+    let known = held.get(&id).is_some_and(|held| *held > 0);
+    *epoch = streams.get(&id).map_or(0, |stream| stream.epoch).max(*epoch) + 1;
+    let option = |name: &str| post.service.options.get(name).and_then(serde_json::Value::as_u64);
+    let trash_days = option("trash_days").and_then(|days| u32::try_from(days).ok());
+    let setting = Setting {
+        service: post.service.name.clone(),
+        known,
+        trash_days: trash_days.unwrap_or(TRASH_DAYS),
+    };
+    let plug = connect(setting).await?;
+    Ok(Session::new(post, plug, *epoch))
+}
+
+struct Session<P> {
+    shared: Arc<Shared<P>>,
+    puller: Puller,
+    trees: Trees,
+    notice: Mutex<Option<String>>,
+    /// Files that their writers keep open.
+    quiet: AtomicUsize,
+}
+
+impl<P: Plug> Session<P> {
+    fn new(post: &Post, plug: P, epoch: u64) -> Self {
+        let hints = Hints::default();
+        let id = post.service.id;
+        let shared = Shared {
+            plug: Arc::new(plug),
+            store: post.store.clone(),
+            announcer: Announcer::new(id, epoch),
+            claims: Claims::new(hints.clone()),
+            hints,
+            id,
+            name: post.service.name.clone(),
+            names: Mutex::default(),
+            problems: Problems::default(),
+            tag_survives_rename: P::manifest().abilities.tag_survives_rename,
+            busy: AtomicUsize::default(),
+            scans: std::sync::atomic::AtomicU64::default(),
+            scanned: std::sync::atomic::AtomicU64::default(),
+        };
+        let trees = Trees::default();
+        trees.add([Path::root()]);
+        Self {
+            shared: Arc::new(shared),
+            puller: Puller::new(post.bus.clone()),
+            trees,
+            notice: Mutex::default(),
+            quiet: AtomicUsize::default(),
+        }
+    }
+
+    /// Runs all tasks until one of them can't go on; tells why.
+    async fn run(self, post: &Post) -> Fault {
+        match self.try_run(post).await {
+            Ok(never) => match never {},
+            Err(fault) => fault,
+        }
+    }
+
+    async fn try_run(self, post: &Post) -> Result<Infallible, Fault> {
+        let id = self.shared.id;
+        let bus = &post.bus;
+        let publisher = bus.publisher(&Endpoint::news(id)).await.map_err(closed)?;
+        let orders_socket = bus.replier(&Endpoint::orders(id)).await.map_err(closed)?;
+        let control_socket = bus.replier(&Endpoint::control(id)).await.map_err(closed)?;
+        let router = bus.router(&Endpoint::contents(id)).await.map_err(closed)?;
+        let orders = Orders::new(self.shared.clone(), self.puller.clone());
+        let shared = &self.shared;
+        let served = serve(shared.plug.clone(), router);
+        // The watch comes first: what changes while the scan runs is hinted at.
+        tokio::select! {
+            biased;
+            end = shared.plug.watch(shared.hints.clone()) => Err(end.err().unwrap_or_else(|| {
+                Fault::new(FaultKind::Unavailable, "the watch ended")
+            })),
+            end = pin!(shared.announcer.publish(publisher)) => Err(ended(end)),
+            end = pin!(orders.serve(orders_socket)) => Err(ended(end)),
+            end = pin!(served) => Err(ended(end.map(|never| match never {}))),
+            end = pin!(self.control(control_socket)) => Err(ended(end)),
+            end = pin!(look(shared, &self.trees, &self.notice, &self.quiet)) => Err(lost(end)),
+            end = pin!(scan_trees(shared, &self.trees)) => Err(lost(end)),
+            end = pin!(self.check()) => Err(lost(end)),
+            () = pin!(self.report(post)) => Err(lost(Ok(()))),
+        }
+    }
+
+    async fn check(&self) -> Result<(), Fault> {
+        loop {
+            tokio::time::sleep(CHECK_PAUSE).await;
+            self.shared.plug.check().await?;
+        }
+    }
+
+    /// Answers the Core until the bus ends.
+    async fn control(&self, mut replier: Replier) -> Result<(), BusError> {
+        loop {
+            let (payload, answer) = replier.recv().await?;
+            let reply = match decode::<Request>(&payload) {
+                Ok(Request::Settle) => self.settle().await,
+                Ok(Request::Rescan) => {
+                    self.shared.hints.rescan("asked for");
+                    Reply::Done
+                }
+                Ok(Request::Orders { .. }) => {
+                    Reply::Refused(Fault::new(FaultKind::Unsupported, "orders go elsewhere"))
+                }
+                Err(error) => {
+                    Reply::Refused(Fault::new(FaultKind::Unsupported, error.to_string()))
+                }
+            };
+            answer.send(encode(&reply));
+        }
+    }
+
+    async fn settle(&self) -> Reply {
+        if let Err(fault) = self.shared.plug.settle().await {
+            return Reply::Refused(fault);
+        }
+        let shared = &self.shared;
+        let idle = shared.hints.is_empty()
+            && self.trees.is_empty()
+            && self.quiet.load(Ordering::SeqCst) == 0
+            && shared.busy.load(Ordering::SeqCst) == 0
+            && shared.scans.load(Ordering::SeqCst) > 0
+            && shared.announcer.is_settled();
+        Reply::Settled { idle, activity: shared.announcer.activity() }
+    }
+
+    /// Tells the store how things are, once a second at most.
+    async fn report(&self, post: &Post) {
+        let mut told: Option<Report> = None;
+        let mut skipped = 0;
+        loop {
+            if skipped == 0
+                && let Ok(Some(registry)) = post.store.registry().await
+            {
+                let names: BTreeMap<ServiceId, String> =
+                    registry.services.into_iter().map(|s| (s.id, s.name)).collect();
+                *self.shared.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
+            }
+            let mut report = self.current();
+            let same = told.as_ref().is_some_and(|told| {
+                report.at_ms = told.at_ms;
+                *told == report
+            });
+            if same && skipped < REPORTS_SKIPPED {
+                skipped += 1;
+            } else {
+                skipped = 0;
+                report.at_ms = clock::now_ms();
+                let sent = post.store.set_report(self.shared.id, &report).await.is_ok();
+                told = sent.then_some(report);
+            }
+            tokio::time::sleep(REPORT_PAUSE).await;
+        }
+    }
+
+    fn current(&self) -> Report {
+        let shared = &self.shared;
+        let scans = shared.scans.load(Ordering::SeqCst);
+        let (problems, problems_total) = shared.problems.list(PROBLEMS_REPORTED);
+        let mut transfers = self.puller.progress();
+        transfers.sort_by_key(|transfer| std::cmp::Reverse(transfer.size_bytes));
+        transfers.truncate(TRANSFERS_REPORTED);
+        Report {
+            state: if scans == 0 { ServiceState::Scanning } else { ServiceState::Ready },
+            reason: self.notice.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            pid: std::process::id(),
+            epoch: shared.announcer.epoch(),
+            scans,
+            scanned: shared.scanned.load(Ordering::Relaxed),
+            problems,
+            problems_total,
+            transfers,
+            at_ms: clock::now_ms(),
+        }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn closed(error: BusError) -> Fault {
+    Fault::new(FaultKind::Unavailable, error.to_string())
+}
+
+fn ended(end: Result<(), BusError>) -> Fault {
+    closed(end.err().unwrap_or(BusError::Closed))
+}
+
+fn lost(end: Result<(), Fault>) -> Fault {
+    end.err().unwrap_or_else(|| Fault::new(FaultKind::Bug, "a task ended by itself"))
+}

@@ -1,0 +1,223 @@
+//! What an observation makes of a record: the heart of Onitu, without any I/O.
+//!
+//! The table of the design (§6), read with `base` = the revision the observing service held, as
+//! the record itself says:
+//!
+//! | observed | base = revision | base behind, or none |
+//! |---|---|---|
+//! | the record's bytes | holder; other attributes make a new revision | holder |
+//! | new content | new revision | **conflict**: foreign holder, set aside |
+//! | gone | tombstone | ignored: the service is brought up to date again |
+//!
+//! Anything seen at a tombstone revives it: an edit beats a deletion. A directory keeps its name
+//! against a file, whoever came first, because its children can't change theirs. What is to be
+//! done about the new record is [`onitu_core::need`]'s business, how it is ordered
+//! [`crate::order`]'s.
+
+use onitu_core::{Content, Holder, Kind, Mode, Path, Record, ServiceId, State};
+
+/// What a service was found to hold at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observed {
+    /// This.
+    Seen {
+        /// As found.
+        state: State,
+        /// The revision that an order has just placed.
+        placed: Option<u64>,
+        /// Where the same bytes stood before on that service.
+        moved_from: Option<Path>,
+    },
+    /// Nothing.
+    Gone {
+        /// Where the bytes went on that service.
+        moved_to: Option<Path>,
+    },
+    /// A directory that holds what Onitu doesn't know and so can't be removed or replaced.
+    Occupied,
+}
+
+/// The record after `service`, used in `mode`, was found to hold `observed`; [`None`] when nothing
+/// needs to be remembered of the path. The same arguments always give the same record, and an
+/// observation that was taken already changes nothing.
+pub fn decide(
+    record: Option<&Record>,
+    service: ServiceId,
+    mode: Mode,
+    observed: &Observed,
+) -> Option<Record> {
+    match observed {
+        Observed::Seen { state, placed, moved_from } => match record {
+            None if mode == Mode::Backup => None,
+            None => Some(first_seen(service, state, moved_from.as_ref())),
+            Some(record) => Some(match placed {
+                Some(revision) if can_be(record, *revision, state) => {
+                    after_placed(record, service, *revision, state)
+                }
+                _ => Seen { record, service, mode, state, moved_from: moved_from.as_ref() }.decide(),
+            }),
+        },
+        Observed::Gone { moved_to } => {
+            record.and_then(|record| after_gone(record, service, mode, moved_to.as_ref()))
+        }
+        Observed::Occupied => record.map(|record| after_occupied(record, service)),
+    }
+}
+
+fn first_seen(service: ServiceId, state: &State, moved_from: Option<&Path>) -> Record {
+    Record {
+        revision: 1,
+        gone: false,
+        content: state.content,
+        holders: vec![Holder { service, revision: 1, tag: state.tag }],
+        moved: moved_from.cloned(),
+    }
+}
+
+/// Whether `state` may be `revision` as the record tells it. A store that lost its last second may
+/// know less than the driver; then the state is an observation like any other.
+fn can_be(record: &Record, revision: u64, state: &State) -> bool {
+    revision != Holder::FOREIGN
+        && (revision < record.revision
+            || (revision == record.revision
+                && !record.gone
+                && record.content.same_bytes(&state.content) != Some(false)))
+}
+
+fn after_placed(record: &Record, service: ServiceId, revision: u64, state: &State) -> Record {
+    let mut after = record.clone();
+    if after.holder(service).is_some_and(|held| held.tag == state.tag && held.revision > revision) {
+        return after;
+    }
+    after.set_holder(service, revision, state.tag);
+    if revision == record.revision && after.content.checksum.is_none() {
+        after.content.checksum = state.content.checksum;
+    }
+    after
+}
+
+struct Seen<'a> {
+    record: &'a Record,
+    service: ServiceId,
+    mode: Mode,
+    state: &'a State,
+    moved_from: Option<&'a Path>,
+}
+
+impl Seen<'_> {
+    fn decide(&self) -> Record {
+        let held = self.record.holder(self.service);
+        let is_current = self.record.is_current_on(self.service);
+        let same_bytes = self.record.content.same_bytes(&self.state.content);
+        if held.is_some_and(|held| held.tag == self.state.tag) {
+            let foreign = held.is_some_and(|held| held.revision == Holder::FOREIGN);
+            // The tag says that nothing changed; only the bytes themselves may say otherwise.
+            match same_bytes {
+                Some(true) if foreign && !self.record.gone => return self.holder_of_current(),
+                Some(false) if is_current => {}
+                _ if is_current => return self.holder_of_current(),
+                _ => return self.record.clone(),
+            }
+        }
+        if self.record.gone {
+            return if self.mode == Mode::Backup { self.foreign() } else { self.new_revision() };
+        }
+        match (same_bytes, is_current) {
+            (Some(true), false) => self.holder_of_current(),
+            (Some(true), true) if self.record.content.same_attributes(&self.state.content) => {
+                self.holder_of_current()
+            }
+            (_, true) if self.mode != Mode::Backup => self.new_revision(),
+            (Some(true), true) => self.holder_of_current(),
+            _ => self.conflict(),
+        }
+    }
+
+    /// The service holds the record's content; a checksum it computed is learned.
+    fn holder_of_current(&self) -> Record {
+        let mut after = self.record.clone();
+        after.set_holder(self.service, self.record.revision, self.state.tag);
+        if after.content.checksum.is_none() && after.content.size == self.state.content.size {
+            after.content.checksum = self.state.content.checksum;
+        }
+        after
+    }
+
+    /// The service's content becomes the record's.
+    fn new_revision(&self) -> Record {
+        let mut after = self.record.clone();
+        after.revision += 1;
+        after.gone = false;
+        let known = (self.record.content.same_bytes(&self.state.content) == Some(true))
+            .then_some(self.record.content.checksum)
+            .flatten();
+        after.content = self.state.content;
+        after.content.checksum = self.state.content.checksum.or(known);
+        after.moved = self.moved_from.cloned();
+        after.set_holder(self.service, after.revision, self.state.tag);
+        after
+    }
+
+    fn conflict(&self) -> Record {
+        let directory_wins = self.state.content.kind == Kind::Directory;
+        if directory_wins || self.mode == Mode::Source {
+            // The others give way: what they hold is set aside on their side.
+            let mut after = self.new_revision();
+            for holder in &mut after.holders {
+                if holder.service != self.service && holder.revision == self.record.revision {
+                    holder.revision = Holder::FOREIGN;
+                }
+            }
+            return after;
+        }
+        self.foreign()
+    }
+
+    /// The service's content lost the name.
+    fn foreign(&self) -> Record {
+        let mut after = self.record.clone();
+        after.set_holder(self.service, Holder::FOREIGN, self.state.tag);
+        after
+    }
+}
+
+fn after_gone(
+    record: &Record,
+    service: ServiceId,
+    mode: Mode,
+    moved_to: Option<&Path>,
+) -> Option<Record> {
+    let deletes = record.is_current_on(service) && mode != Mode::Backup;
+    let mut after = record.clone();
+    if !after.drop_holder(service) {
+        return Some(after);
+    }
+    if deletes {
+        after.revision += 1;
+        after.gone = true;
+        after.moved = moved_to.cloned();
+    }
+    if after.holders.is_empty() && after.gone { None } else { Some(after) }
+}
+
+fn after_occupied(record: &Record, service: ServiceId) -> Record {
+    let Some(held) = record.holder(service) else { return record.clone() };
+    if !record.gone && record.content.kind == Kind::Directory {
+        return record.clone();
+    }
+    let mut after = record.clone();
+    for holder in &mut after.holders {
+        if !record.gone && holder.revision == record.revision {
+            holder.revision = Holder::FOREIGN;
+        }
+    }
+    after.revision += 1;
+    after.gone = false;
+    after.content = Content::DIRECTORY;
+    after.moved = None;
+    after.set_holder(service, after.revision, held.tag);
+    after
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! From what a record asks of a service to the order that does it, without any I/O.
+
+use onitu_core::message::{Action, Origin};
+use onitu_core::{Holder, Kind, Need, Path, Record, ServiceId};
+
+/// Everything an order depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// Where.
+    pub path: &'a Path,
+    /// What is known of it.
+    pub record: &'a Record,
+    /// Who shall act.
+    pub service: ServiceId,
+    /// What the record asks of it ([`onitu_core::need`]).
+    pub need: Need,
+    /// The record of the path that `record.moved` names; [`None`] when there is none.
+    pub moved: Option<&'a Record>,
+    /// Whether the service still holds something below the path.
+    pub holds_children: bool,
+    /// Whether a hint in a tombstone is so fresh that the other half of the rename may be on its
+    /// way.
+    pub fresh: bool,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing is needed.
+    Nothing,
+    /// Something has to happen first.
+    Wait(&'static str),
+    /// This.
+    Do(Action),
+}
+
+/// The order for `question`, with `sources` (holders of the current revision that can be reached,
+/// best first).
+pub fn plan(question: &Question<'_>, sources: &[Origin]) -> Plan {
+    let record = question.record;
+    let held = record.holder(question.service);
+    match (question.need, held) {
+        (Need::Nothing, _) => Plan::Nothing,
+        (Need::AwaitChecksum, _) => Plan::Wait("the contents are being compared"),
+        (Need::Place, _) => place(question, sources),
+        (Need::Remove, Some(held)) => remove(question, held),
+        (Need::SetAside, Some(held)) => Plan::Do(Action::SetAside {
+            expect: held.tag,
+            unless: if record.gone { None } else { record.content.checksum },
+        }),
+        (Need::Hash, Some(held)) => Plan::Do(Action::Hash { expect: held.tag }),
+        (Need::Remove | Need::SetAside | Need::Hash, None) => Plan::Nothing,
+    }
+}
+
+fn place(question: &Question<'_>, sources: &[Origin]) -> Plan {
+    let record = question.record;
+    let expect = record.holder(question.service).map(|held| held.tag);
+    let revision = record.revision;
+    if record.content.kind == Kind::Directory {
+        return Plan::Do(Action::MakeDirectory { revision, expect });
+    }
+    if let (Some(from), Some(held)) = (record.moved.clone(), renameable(question)) {
+        let content = record.content;
+        return Plan::Do(Action::Rename { revision, content, from, expect_from: held.tag, expect });
+    }
+    if sources.is_empty() {
+        return Plan::Wait("no service that holds it can be reached");
+    }
+    let sources = sources.to_vec();
+    Plan::Do(Action::Pull { revision, content: record.content, expect, sources })
+}
+
+/// What the service holds at the path's former name, if it is certainly the wanted bytes and due
+/// to be removed there.
+fn renameable(question: &Question<'_>) -> Option<Holder> {
+    let former = question.moved?;
+    let held = former.holder(question.service)?;
+    let same = former.content.same_bytes(&question.record.content) == Some(true);
+    (former.gone && held.revision + 1 == former.revision && same).then_some(held)
+}
+
+fn remove(question: &Question<'_>, held: Holder) -> Plan {
+    let record = question.record;
+    if record.content.kind == Kind::Directory && question.holds_children {
+        return Plan::Wait("something in it has to be removed first");
+    }
+    if let Some(to) = &record.moved {
+        match question.moved {
+            // The rename's other half is not yet known: removing now would cost a transfer.
+            None if question.fresh => return Plan::Wait("it was renamed, its new name is awaited"),
+            Some(new) if will_rename(question, new, held) && question.fresh => {
+                tracing::trace!(path = %question.path, %to, "the rename does it");
+                return Plan::Wait("it will be renamed");
+            }
+            _ => {}
+        }
+    }
+    Plan::Do(Action::Remove { expect: held.tag })
+}
+
+/// Whether the record at the new name will ask this service to rename.
+fn will_rename(question: &Question<'_>, new: &Record, held: Holder) -> bool {
+    !new.gone
+        && new.moved.as_ref() == Some(question.path)
+        && new.holder(question.service).is_none()
+        && held.revision + 1 == question.record.revision
+        && new.content.same_bytes(&question.record.content) == Some(true)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+//! A driver as the Referee sees it: its stream of events, and the work that waits for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use onitu_core::message::{Batch, Heartbeat, Order};
+use onitu_core::store::Stream;
+use onitu_core::{Fault, FaultKind, Path, Service, Shard, limits};
+use tokio::time::Instant;
+
+use crate::round::Arrived;
+
+/// Paths of one service kept in memory; more of them wait in the store.
+const QUEUE_MAX: usize = 8_192;
+/// Paths that wait for a later attempt in memory. When so many do, the rest waits with them.
+const LATER_MAX: usize = 4_096;
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LAST: Duration = Duration::from_secs(60);
+/// After so many failures in a row a problem is shown, if it is of a kind that may pass by itself.
+const FAILURES_SHOWN: u32 = 3;
+
+/// One service's stream and work.
+pub(crate) struct Peer {
+    pub(crate) service: Service,
+    /// Accepted so far: committed, or in the round that is being played.
+    pub(crate) stream: Stream,
+    /// Known to exist, from batches and heartbeats of the same epoch.
+    heard: [u64; Shard::COUNT],
+    heard_at: Option<Instant>,
+    /// Work to look at next.
+    queue: BTreeSet<Path>,
+    /// Whether the store holds work that isn't in memory.
+    pub(crate) more: bool,
+    in_flight: BTreeMap<u64, Path>,
+    busy: BTreeMap<Path, u64>,
+    later: BTreeMap<Path, Later>,
+    /// No path in `later` is due before.
+    ripe_at: Option<Instant>,
+    /// The whole service is let alone until then.
+    pub(crate) held_until: Option<Instant>,
+    pub(crate) acknowledge: BTreeSet<Shard>,
+    pub(crate) overtaken: Vec<u64>,
+    /// A request is under way.
+    pub(crate) asking: bool,
+    /// Paths that have a problem on record.
+    pub(crate) troubled: BTreeSet<Path>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Later {
+    at: Instant,
+    failures: u32,
+    /// Not yet let go again; kept so that failures are counted on.
+    waiting: bool,
+}
+
+impl Peer {
+    pub(crate) fn new(service: Service, stream: Stream) -> Self {
+        Self {
+            service,
+            stream,
+            heard: stream.last,
+            heard_at: None,
+            queue: BTreeSet::new(),
+            more: true,
+            in_flight: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            later: BTreeMap::new(),
+            ripe_at: None,
+            held_until: None,
+            acknowledge: BTreeSet::new(),
+            overtaken: Vec::new(),
+            asking: false,
+            troubled: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the driver was heard lately.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.heard_at.is_some_and(|at| at.elapsed() < Duration::from_millis(limits::SILENCE_MS))
+    }
+
+    /// Takes what is new and in sequence of `batch`; the rest is asked for again.
+    pub(crate) fn accept(&mut self, batch: Batch, arrived: &mut Vec<Arrived>) {
+        if !self.is_of_epoch(batch.epoch) {
+            return;
+        }
+        let (shard, at) = (batch.shard, batch.shard.index());
+        let count = batch.events.len() as u64;
+        self.heard[at] = self.heard[at].max((batch.first + count).saturating_sub(1));
+        if batch.first > self.stream.last[at] + 1 {
+            return;
+        }
+        for (sequence, event) in (batch.first..).zip(batch.events) {
+            // An event of another shard would be acknowledged under the wrong number.
+            if sequence > self.stream.last[at] && Shard::of(event.path()) == shard {
+                self.stream.last[at] = sequence;
+                let (service, epoch) = (self.service.id, batch.epoch);
+                arrived.push(Arrived { service, epoch, sequence, event });
+            }
+        }
+        // Also for what was known already: its acknowledgement may have been lost.
+        self.acknowledge.insert(shard);
+    }
+
+    pub(crate) fn hear(&mut self, heartbeat: &Heartbeat) {
+        if self.is_of_epoch(heartbeat.epoch) {
+            for (heard, last) in self.heard.iter_mut().zip(&heartbeat.last) {
+                *heard = (*heard).max(*last);
+            }
+        }
+    }
+
+    /// Notes that the driver lives; whether `epoch` is the one that counts now. A new incarnation
+    /// knows nothing of orders given to the one before.
+    fn is_of_epoch(&mut self, epoch: u64) -> bool {
+        if epoch < self.stream.epoch {
+            return false;
+        }
+        if epoch > self.stream.epoch {
+            self.stream = Stream { epoch, last: [0; Shard::COUNT] };
+            self.heard = self.stream.last;
+            self.forget_orders();
+        } else if !self.is_alive() {
+            self.forget_orders();
+        }
+        self.heard_at = Some(Instant::now());
+        true
+    }
+
+    fn forget_orders(&mut self) {
+        self.in_flight.clear();
+        self.busy.clear();
+        self.overtaken.clear();
+        self.later.clear();
+        self.ripe_at = None;
+        self.held_until = None;
+        self.more = true;
+    }
+
+    /// The store's own word on what was committed, after it may have lost something.
+    pub(crate) fn rewind(&mut self, stream: Stream) {
+        if stream.epoch != self.stream.epoch {
+            self.heard = stream.last;
+        }
+        self.stream = stream;
+        self.acknowledge.clear();
+        self.forget_orders();
+    }
+
+    /// Shards in which events are missing, with the last number that isn't.
+    pub(crate) fn gaps(&self) -> Vec<(Shard, u64)> {
+        Shard::all()
+            .filter(|shard| self.heard[shard.index()] > self.stream.last[shard.index()])
+            .map(|shard| (shard, self.stream.last[shard.index()]))
+            .collect()
+    }
+
+    /// There is work at `path`, as of a record that has just changed.
+    pub(crate) fn push(&mut self, path: &Path) {
+        if let Some(order) = self.busy.get(path) {
+            self.overtaken.push(*order);
+            return;
+        }
+        self.later.remove(path);
+        self.enqueue(path.clone());
+    }
+
+    /// There may be work at these paths, as the store says.
+    pub(crate) fn refill(&mut self, paths: Vec<Path>) {
+        for path in paths {
+            let waits = self.later.get(&path).is_some_and(|later| later.waiting);
+            if !waits && !self.busy.contains_key(&path) {
+                self.enqueue(path);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, path: Path) {
+        if self.queue.len() >= QUEUE_MAX {
+            self.more = true;
+        } else {
+            self.queue.insert(path);
+        }
+    }
+
+    /// Whether the store should be asked for more work.
+    pub(crate) fn wants_refill(&self) -> bool {
+        self.more && self.queue.is_empty() && self.room() > 0 && !self.is_held()
+    }
+
+    fn room(&self) -> usize {
+        if self.later.len() >= LATER_MAX {
+            return 0;
+        }
+        limits::ORDERS_IN_FLIGHT_MAX.saturating_sub(self.in_flight.len())
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.held_until.is_some_and(|until| until > Instant::now())
+    }
+
+    /// The next paths to compute orders for.
+    pub(crate) fn take_queue(&mut self) -> Vec<Path> {
+        if self.is_held() {
+            return Vec::new();
+        }
+        let count = self.room();
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            let Some(path) = self.queue.pop_first() else { break };
+            if !self.busy.contains_key(&path) {
+                taken.push(path);
+            }
+        }
+        taken
+    }
+
+    /// How many orders it has under way.
+    pub(crate) fn load(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    pub(crate) fn sent(&mut self, order: &Order) {
+        self.busy.insert(order.path.clone(), order.id);
+        self.in_flight.insert(order.id, order.path.clone());
+    }
+
+    /// The order ended; whether it was under way.
+    pub(crate) fn ended(&mut self, order: u64) -> bool {
+        let Some(path) = self.in_flight.remove(&order) else { return false };
+        self.busy.remove(&path);
+        true
+    }
+
+    /// Tries `path` again after a pause that grows with each failure in a row; tells what to show.
+    pub(crate) fn failed(&mut self, path: &Path, fault: &Fault) -> Option<Fault> {
+        if matches!(fault.kind, FaultKind::Unavailable | FaultKind::RateLimited) {
+            let wait = fault.retry_after_ms.map_or(RETRY_FIRST * 20, Duration::from_millis);
+            self.held_until = Some(Instant::now() + wait.min(RETRY_LAST));
+        }
+        let failures = self.later.get(path).map_or(0, |later| later.failures) + 1;
+        self.retry(path, pause(failures, fault.kind), failures);
+        let passes =
+            matches!(fault.kind, FaultKind::Changed | FaultKind::Cancelled | FaultKind::NotEmpty);
+        (!passes || failures >= FAILURES_SHOWN).then(|| fault.clone())
+    }
+
+    /// Looks at `path` again after `pause`, or sooner when [`Peer::wake`] says so.
+    pub(crate) fn wait(&mut self, path: &Path, pause: Duration) {
+        let failures = self.later.get(path).map_or(0, |later| later.failures);
+        self.retry(path, pause, failures);
+    }
+
+    fn retry(&mut self, path: &Path, pause: Duration, failures: u32) {
+        let at = Instant::now() + pause;
+        self.later.insert(path.clone(), Later { at, failures, waiting: true });
+        self.ripe_at = Some(self.ripe_at.map_or(at, |ripe| ripe.min(at)));
+    }
+
+    /// `path` may be possible now.
+    pub(crate) fn wake(&mut self, path: &Path) {
+        let soon = Instant::now() + Duration::from_millis(20);
+        if let Some(later) = self.later.get_mut(path).filter(|later| later.waiting) {
+            later.at = later.at.min(soon);
+            self.ripe_at = Some(self.ripe_at.map_or(soon, |ripe| ripe.min(soon)));
+        }
+    }
+
+    /// Everything went well at `path`.
+    pub(crate) fn done(&mut self, path: &Path) {
+        self.later.remove(path);
+    }
+
+    /// Lets go what has waited long enough; tells when to ask again.
+    pub(crate) fn let_go(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        if self.ripe_at.is_some_and(|ripe| ripe <= now) {
+            let ripe = self.later.iter_mut().filter(|(_, later)| later.waiting && later.at <= now);
+            let mut paths = Vec::new();
+            for (path, later) in ripe {
+                later.waiting = false;
+                paths.push(path.clone());
+            }
+            paths.into_iter().for_each(|path| self.enqueue(path));
+            let waiting = self.later.values().filter(|later| later.waiting);
+            self.ripe_at = waiting.map(|later| later.at).min();
+        }
+        let held = self.held_until.filter(|until| *until > now);
+        [self.ripe_at, held].into_iter().flatten().min()
+    }
+}
+
+fn pause(failures: u32, kind: FaultKind) -> Duration {
+    let last = if kind == FaultKind::Changed { RETRY_LAST / 6 } else { RETRY_LAST };
+    (RETRY_FIRST * 2u32.saturating_pow(failures.saturating_sub(1).min(16))).min(last)
+}

@@ -1,0 +1,178 @@
+//! Many events at once: from what drivers told to the transactions that commit it. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use onitu_core::message::Event;
+use onitu_core::store::{Commit, Conflict};
+use onitu_core::{Fault, FaultKind, Path, Record, ServiceId, Shard};
+
+use crate::decide::{Observed, decide};
+use crate::world::World;
+
+/// An event whose turn has come: those before it, of its service and shard, are committed or in
+/// the same round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrived {
+    /// Who told it.
+    pub service: ServiceId,
+    /// In which incarnation.
+    pub epoch: u64,
+    /// Its place in the service's stream of the shard.
+    pub sequence: u64,
+    /// What was told.
+    pub event: Event,
+}
+
+/// How an order ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Who carried it out.
+    pub service: ServiceId,
+    /// Where.
+    pub path: Path,
+    /// Which.
+    pub order: u64,
+    /// Why it failed, if it did.
+    pub fault: Option<Fault>,
+    /// Whether the record is another than before.
+    pub changed: bool,
+}
+
+/// What a round comes to.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// One transaction for each shard that was touched.
+    pub commits: BTreeMap<Shard, Commit>,
+    /// Paths whose record changed.
+    pub changed: BTreeSet<Path>,
+    /// Orders that ended, in the order they were told.
+    pub ended: Vec<Ended>,
+    /// Services that no longer hold a path they held: their directories may be removable now.
+    pub released: Vec<(ServiceId, Path)>,
+}
+
+/// The paths whose records [`play`] needs for `events`.
+pub fn paths_needed(events: &[Arrived]) -> BTreeSet<Path> {
+    events.iter().map(|arrived| arrived.event.path().clone()).collect()
+}
+
+/// Decides `events` one after the other over `records` (which hold an entry for each path of
+/// [`paths_needed`], and hold the new records afterwards).
+pub fn play(
+    world: &World,
+    records: &mut BTreeMap<Path, Option<Record>>,
+    events: &[Arrived],
+    now_ms: u64,
+) -> Round {
+    let before: BTreeMap<Path, Option<Record>> = events
+        .iter()
+        .map(|arrived| arrived.event.path())
+        .map(|path| (path.clone(), records.get(path).cloned().flatten()))
+        .collect();
+    let mut round = Round::default();
+    for arrived in events {
+        play_one(world, records, arrived, now_ms, &mut round);
+    }
+    for (path, before) in before {
+        let after = records.get(&path).cloned().flatten().map(|r| tidy(world, &path, r));
+        if before != after {
+            note_change(world, &path, before.as_ref(), after.as_ref(), &mut round);
+            records.insert(path.clone(), after);
+            round.changed.insert(path);
+        }
+    }
+    for ended in &mut round.ended {
+        ended.changed = round.changed.contains(&ended.path);
+    }
+    round
+}
+
+fn play_one(
+    world: &World,
+    records: &mut BTreeMap<Path, Option<Record>>,
+    arrived: &Arrived,
+    now_ms: u64,
+    round: &mut Round,
+) {
+    let Arrived { service, event, .. } = arrived;
+    let path = event.path();
+    let commit = round.commits.entry(Shard::of(path)).or_default();
+    commit.streams.insert(*service, (arrived.epoch, arrived.sequence));
+    let observed = match event {
+        Event::Seen { state, placed, moved_from, set_aside_from, .. } => {
+            if let Some(wanted) = set_aside_from {
+                let conflict = Conflict {
+                    path: wanted.clone(),
+                    kept: path.clone(),
+                    service: *service,
+                    at_ms: now_ms,
+                };
+                commit.conflicts.insert(path.clone(), Some(conflict));
+            }
+            let (state, placed, moved_from) = (*state, *placed, moved_from.clone());
+            Some(Observed::Seen { state, placed, moved_from })
+        }
+        Event::Gone { moved_to, .. } => Some(Observed::Gone { moved_to: moved_to.clone() }),
+        Event::Failed { fault, .. } if fault.kind == FaultKind::NotEmpty => {
+            Some(Observed::Occupied)
+        }
+        Event::Failed { .. } => None,
+    };
+    let record = records.get(path).cloned().flatten();
+    if let Some(observed) = observed {
+        let after = decide(record.as_ref(), *service, world.mode(*service), &observed);
+        let held = |r: &Option<Record>| r.as_ref().is_some_and(|r| r.holder(*service).is_some());
+        if held(&record) && !held(&after) {
+            round.released.push((*service, path.clone()));
+        }
+        records.insert(path.clone(), after);
+    }
+    if let Some(order) = event.order() {
+        let fault = match event {
+            Event::Failed { fault, .. } => Some(fault.clone()),
+            _ => None,
+        };
+        let (service, path) = (*service, path.clone());
+        round.ended.push(Ended { service, path, order, fault, changed: false });
+    }
+}
+
+/// Takes back what has served its purpose: the hint of a rename once nobody needs it.
+fn tidy(world: &World, path: &Path, mut record: Record) -> Record {
+    if record.moved.is_some() && !record.gone && world.needs(path, Some(&record)).is_empty() {
+        record.moved = None;
+    }
+    record
+}
+
+fn note_change(
+    world: &World,
+    path: &Path,
+    before: Option<&Record>,
+    after: Option<&Record>,
+    round: &mut Round,
+) {
+    let commit = round.commits.entry(Shard::of(path)).or_default();
+    commit.records.insert(path.clone(), after.cloned());
+    let lives = |record: Option<&Record>| i64::from(record.is_some_and(|r| !r.gone));
+    commit.counts.entries += lives(after) - lives(before);
+    for (record, sign) in [(before, -1), (after, 1)] {
+        for holder in record.iter().flat_map(|record| &record.holders) {
+            *commit.counts.held.entry(holder.service).or_default() += sign;
+        }
+    }
+    let (had, has) = (world.needs(path, before), world.needs(path, after));
+    for (service, _) in &had {
+        commit.pending.insert((*service, path.clone()), false);
+    }
+    for (service, _) in &has {
+        commit.pending.insert((*service, path.clone()), true);
+    }
+    // Only what carries a conflict's name can be the copy of one.
+    if after.is_none_or(|record| record.gone) && path.name().contains(" (conflict ") {
+        commit.conflicts.insert(path.clone(), None);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+use std::collections::BTreeMap;
+
+use onitu_core::store::Registry;
+use onitu_core::{Checksum, Content, Kind, Mode, Service, State, Tag};
+
+use super::*;
+
+const A: ServiceId = ServiceId(1);
+const B: ServiceId = ServiceId(2);
+
+fn world() -> World {
+    let service = |id: ServiceId, name: &str| Service {
+        id,
+        name: name.to_owned(),
+        driver: "memory".to_owned(),
+        mode: Mode::Sync,
+        paused: false,
+        options: BTreeMap::new(),
+    };
+    let services = vec![service(A, "a"), service(B, "b")];
+    World::new(Registry { version: 1, services, rules: None })
+}
+
+fn path(text: &str) -> Path {
+    Path::new(text).expect("valid")
+}
+
+fn seen(at: &str, text: &str, tag: u8) -> Event {
+    let content = Content {
+        kind: Kind::File,
+        size: text.len() as u64,
+        mtime_ns: 1,
+        executable: false,
+        checksum: Some(Checksum::of(text.as_bytes())),
+    };
+    Event::Seen {
+        path: path(at),
+        state: State { content, tag: Tag([tag; 6]) },
+        order: None,
+        placed: None,
+        moved_from: None,
+        set_aside_from: None,
+    }
+}
+
+fn arrived(service: ServiceId, sequence: u64, event: Event) -> Arrived {
+    Arrived { service, epoch: 1, sequence, event }
+}
+
+fn play_from_nothing(events: &[Arrived]) -> (BTreeMap<Path, Option<Record>>, Round) {
+    let mut records = paths_needed(events).into_iter().map(|path| (path, None)).collect();
+    let round = play(&world(), &mut records, events, 7);
+    (records, round)
+}
+
+#[test]
+fn a_new_file_is_recorded_counted_and_pending_in_one_commit() {
+    let (_, round) = play_from_nothing(&[arrived(A, 1, seen("d/x", "x", 1))]);
+    let commit = &round.commits[&Shard::of(&path("d/x"))];
+    assert_eq!(commit.counts.entries, 1);
+    assert_eq!(commit.counts.held, BTreeMap::from([(A, 1)]));
+    assert_eq!(commit.pending, BTreeMap::from([((B, path("d/x")), true)]));
+    assert_eq!(commit.streams, BTreeMap::from([(A, (1, 1))]));
+    assert_eq!(commit.records[&path("d/x")].as_ref().map(|r| r.revision), Some(1));
+}
+
+#[test]
+fn events_of_one_round_follow_each_other() {
+    let gone = Event::Gone { path: path("d/x"), order: None, moved_to: None };
+    let (records, round) = play_from_nothing(&[
+        arrived(A, 1, seen("d/x", "x", 1)),
+        arrived(A, 2, seen("d/x", "yy", 2)),
+        arrived(A, 3, gone),
+    ]);
+    assert_eq!(records[&path("d/x")], None);
+    let commit = &round.commits[&Shard::of(&path("d/x"))];
+    assert_eq!(commit.streams, BTreeMap::from([(A, (1, 3))]));
+    assert!(commit.records.is_empty() && commit.pending.is_empty());
+}
+
+#[test]
+fn what_both_have_alike_is_no_work() {
+    let (records, round) = play_from_nothing(&[
+        arrived(A, 1, seen("x", "x", 1)),
+        arrived(B, 1, seen("x", "x", 9)),
+    ]);
+    let commit = &round.commits[&Shard::of(&path("x"))];
+    assert!(commit.pending.is_empty());
+    assert_eq!(commit.counts.held, BTreeMap::from([(A, 1), (B, 1)]));
+    assert_eq!(records[&path("x")].as_ref().map(|r| r.current_holders().count()), Some(2));
+}
+
+#[test]
+fn a_copy_kept_in_a_conflict_is_listed_until_it_is_gone() {
+    let kept = "x (conflict b 1a2b3c4)";
+    let mut copy = seen(kept, "x", 1);
+    if let Event::Seen { set_aside_from, .. } = &mut copy {
+        *set_aside_from = Some(path("x"));
+    }
+    let (mut records, round) = play_from_nothing(&[arrived(B, 1, copy)]);
+    let conflict = round.commits[&Shard::of(&path(kept))].conflicts[&path(kept)].clone();
+    let conflict = conflict.expect("listed");
+    assert_eq!((conflict.path, conflict.service, conflict.at_ms), (path("x"), B, 7));
+    let gone = Event::Gone { path: path(kept), order: None, moved_to: None };
+    let round = play(&world(), &mut records, &[arrived(B, 2, gone)], 8);
+    assert_eq!(round.commits[&Shard::of(&path(kept))].conflicts[&path(kept)], None);
+}
+
+#[test]
+fn a_failed_order_changes_no_record() {
+    let fault = Fault::new(FaultKind::Full, "no space");
+    let failed = Event::Failed { path: path("x"), order: 5, fault: fault.clone() };
+    let (_, round) = play_from_nothing(&[arrived(A, 1, seen("x", "x", 1)), arrived(B, 1, failed)]);
+    let ended = &round.ended[0];
+    assert_eq!((ended.order, ended.service, ended.fault.as_ref()), (5, B, Some(&fault)));
+    assert_eq!(round.commits[&Shard::of(&path("x"))].streams[&B], (1, 1));
+}
+
+#[test]
+fn the_hint_of_a_rename_is_dropped_when_everybody_has_the_file() {
+    let mut new = seen("new", "x", 1);
+    if let Event::Seen { moved_from, .. } = &mut new {
+        *moved_from = Some(path("old"));
+    }
+    let (records, _) = play_from_nothing(&[arrived(A, 1, new.clone())]);
+    assert_eq!(records[&path("new")].as_ref().and_then(|r| r.moved.clone()), Some(path("old")));
+    let (records, _) =
+        play_from_nothing(&[arrived(A, 1, new), arrived(B, 1, seen("new", "x", 2))]);
+    assert_eq!(records[&path("new")].as_ref().and_then(|r| r.moved.clone()), None);
+}
+
+#[test]
+fn the_same_events_make_the_same_commits() {
+    let events: Vec<Arrived> = (1..50)
+        .map(|n| arrived(A, n, seen(&format!("d{}/f{n}", n % 5), "x", u8::try_from(n).unwrap())))
+        .collect();
+    let first = format!("{:?}", play_from_nothing(&events).1);
+    assert_eq!(first, format!("{:?}", play_from_nothing(&events).1));
+}

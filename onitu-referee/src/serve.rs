@@ -1,0 +1,318 @@
+//! The loop: hears the drivers, plays rounds, commits them, sends orders.
+//!
+//! One task owns all of it, so records have one writer. Each driver has two small tasks: one hears
+//! its news, one asks it, so that a driver that doesn't answer holds up no other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onitu_core::bus::Bus;
+use onitu_core::message::{Batch, Heartbeat, Reply, Request};
+use onitu_core::store::{Incarnation, Store, StoreError};
+use onitu_core::{Path, Record, ServiceId, Shard, clock};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::peer::Peer;
+use crate::round::{self, Arrived, Ended};
+use crate::sweep::Sweep;
+use crate::world::World;
+
+mod dispatch;
+mod link;
+
+use link::Link;
+
+/// Inputs that wait while a round is being committed; what comes beyond is lost news, and asked
+/// for again.
+const INPUTS_MAX: usize = 1_024;
+/// Events of one round.
+const ROUND_EVENTS_MAX: usize = 4_096;
+const TICK: Duration = Duration::from_secs(1);
+const STORE_RETRY: Duration = Duration::from_millis(50);
+
+/// What reaches the loop.
+pub(crate) enum Input {
+    /// A driver told what it saw.
+    Batch(ServiceId, Batch),
+    /// A driver lives.
+    Heartbeat(ServiceId, Heartbeat),
+    /// A driver answered the request under way, or didn't.
+    Answered(ServiceId, Option<Reply>),
+}
+
+/// The Referee of all shards.
+pub struct Referee {
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    world: World,
+    peers: BTreeMap<ServiceId, (Peer, Link)>,
+    incarnation: Option<Incarnation>,
+    inputs: mpsc::Receiver<Input>,
+    to_inputs: mpsc::Sender<Input>,
+    sweep: Option<Sweep>,
+    /// Tombstones that carry a fresh hint of a rename, and until when they count as fresh.
+    fresh: BTreeMap<Path, Instant>,
+    next_order: u64,
+}
+
+impl Referee {
+    /// A Referee over this store and bus. `seed` makes its order numbers unlike those of the
+    /// incarnation before.
+    pub fn new(store: Arc<dyn Store>, bus: Arc<dyn Bus>, seed: u64) -> Self {
+        let (to_inputs, inputs) = mpsc::channel(INPUTS_MAX);
+        Self {
+            store,
+            bus,
+            world: World::new(onitu_core::store::Registry::default()),
+            peers: BTreeMap::new(),
+            incarnation: None,
+            inputs,
+            to_inputs,
+            sweep: None,
+            fresh: BTreeMap::new(),
+            next_order: seed << 32,
+        }
+    }
+
+    /// Works until dropped. A store that can't be reached is waited for; only one that can't be
+    /// read at all (a newer layout, damage) ends it.
+    pub async fn run(mut self) -> Result<std::convert::Infallible, StoreError> {
+        let mut next_tick = Instant::now();
+        loop {
+            if Instant::now() >= next_tick || self.incarnation.is_none() {
+                self.attempt_tick().await?;
+                next_tick = Instant::now() + TICK;
+            }
+            // Until the store has told what it has, no event may be played: a commit that follows
+            // one whose fate is unknown would skip it for ever.
+            if self.incarnation.is_none() {
+                tokio::time::sleep(STORE_RETRY).await;
+                continue;
+            }
+            let wake = self.let_go().map_or(next_tick, |wake| wake.min(next_tick));
+            let mut heard = Vec::new();
+            if self.sweep.is_some() {
+                // A long sweep goes on between rounds, and never holds one up.
+                while heard.len() < 64 {
+                    let Ok(input) = self.inputs.try_recv() else { break };
+                    heard.push(input);
+                }
+            } else {
+                tokio::select! {
+                    biased;
+                    _ = self.inputs.recv_many(&mut heard, 64) => {}
+                    () = tokio::time::sleep_until(wake) => {}
+                }
+            }
+            match self.turn(heard).await {
+                Ok(()) => {}
+                Err(error) => self.recover(error)?,
+            }
+        }
+    }
+
+    async fn turn(&mut self, heard: Vec<Input>) -> Result<(), StoreError> {
+        let mut arrived = Vec::new();
+        for input in heard {
+            self.take(input, &mut arrived);
+        }
+        let records = self.play(arrived).await?;
+        if let Some(mut sweep) = self.sweep.take() {
+            if sweep.step(&self.world, self.store.as_ref()).await? {
+                self.sweep = Some(sweep);
+            }
+            for (peer, _) in self.peers.values_mut() {
+                peer.more = true;
+            }
+        }
+        self.dispatch(records).await
+    }
+
+    /// After an error of the store nothing is known of what took effect: its own word counts.
+    fn recover(&mut self, error: StoreError) -> Result<(), StoreError> {
+        if !matches!(error, StoreError::Unavailable(_)) {
+            return Err(error);
+        }
+        tracing::warn!("{error}; trying again");
+        self.incarnation = None;
+        Ok(())
+    }
+
+    async fn attempt_tick(&mut self) -> Result<(), StoreError> {
+        match self.tick().await {
+            Err(StoreError::Unavailable(reason)) => {
+                tracing::debug!("the store is away: {reason}");
+                self.incarnation = None;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Notices what changed beside the events: the store itself, the registry.
+    async fn tick(&mut self) -> Result<(), StoreError> {
+        self.fresh.retain(|_, until| *until > Instant::now());
+        let incarnation = self.store.incarnation().await?;
+        let registry = self.store.registry().await?;
+        let (Some(_), Some(registry)) = (&incarnation.generation, registry) else {
+            // Nothing is set up yet, or any more: the Core will do it.
+            self.peers.clear();
+            self.incarnation = None;
+            return Ok(());
+        };
+        let another = self.incarnation.as_ref() != Some(&incarnation);
+        if another || registry != self.world.registry {
+            self.adopt(World::new(registry), another).await?;
+        }
+        self.incarnation = Some(incarnation);
+        Ok(())
+    }
+
+    async fn adopt(&mut self, world: World, rewind: bool) -> Result<(), StoreError> {
+        let streams = self.store.streams().await?;
+        let stream = |id: ServiceId| streams.get(&id).copied().unwrap_or_default();
+        for removed in self.world.services() {
+            if world.registry.by_id(removed.id).is_none() {
+                self.store.forget_pending(removed.id).await?;
+            }
+        }
+        self.peers.retain(|id, _| world.registry.by_id(*id).is_some_and(|s| !s.paused));
+        for service in world.services().iter().filter(|service| !service.paused) {
+            if let Some((peer, _)) = self.peers.get_mut(&service.id) {
+                peer.service = service.clone();
+                if rewind {
+                    peer.rewind(stream(service.id));
+                }
+                continue;
+            }
+            let mut peer = Peer::new(service.clone(), stream(service.id));
+            let problems = self.store.problems(service.id, 4_096).await?;
+            peer.troubled = problems.into_iter().map(|(path, _)| path).collect();
+            let link = Link::new(self.bus.as_ref(), service.id, self.to_inputs.clone());
+            self.peers.insert(service.id, (peer, link));
+        }
+        tracing::info!(services = world.services().len(), "the configuration is in force");
+        self.world = world;
+        self.sweep = Some(Sweep::default());
+        Ok(())
+    }
+
+    fn take(&mut self, input: Input, arrived: &mut Vec<Arrived>) {
+        match input {
+            Input::Batch(service, batch) => {
+                if let Some((peer, _)) = self.peers.get_mut(&service) {
+                    peer.accept(batch, arrived);
+                }
+            }
+            Input::Heartbeat(service, heartbeat) => {
+                if let Some((peer, _)) = self.peers.get_mut(&service) {
+                    peer.hear(&heartbeat);
+                }
+            }
+            Input::Answered(service, reply) => {
+                if let Some((peer, _)) = self.peers.get_mut(&service) {
+                    peer.asking = false;
+                    if let Some(Reply::Taken { batches, .. }) = reply {
+                        batches.into_iter().for_each(|batch| peer.accept(batch, arrived));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Plays and commits what arrived; answers the records as they are now.
+    async fn play(
+        &mut self,
+        arrived: Vec<Arrived>,
+    ) -> Result<BTreeMap<Path, Option<Record>>, StoreError> {
+        let mut all = BTreeMap::new();
+        for events in arrived.chunks(ROUND_EVENTS_MAX) {
+            let paths: Vec<Path> = round::paths_needed(events).into_iter().collect();
+            let found = self.store.get(&paths).await?;
+            let mut records: BTreeMap<_, _> = paths.into_iter().zip(found).collect();
+            let mut round = round::play(&self.world, &mut records, events, clock::now_ms());
+            self.note_problems(&mut round);
+            self.store.commit(round.commits.into_iter().collect()).await?;
+            self.after_commit(&records, &round.changed, round.ended, round.released);
+            all.extend(records);
+        }
+        Ok(all)
+    }
+
+    fn note_problems(&mut self, round: &mut round::Round) {
+        for ended in &round.ended {
+            let Some((peer, _)) = self.peers.get_mut(&ended.service) else { continue };
+            let shown = match &ended.fault {
+                Some(fault) => peer.failed(&ended.path, fault),
+                None => None,
+            };
+            let clears = ended.fault.is_none() && peer.troubled.remove(&ended.path);
+            if shown.is_some() || clears {
+                if shown.is_some() && peer.troubled.len() < 65_536 {
+                    peer.troubled.insert(ended.path.clone());
+                }
+                let commit = round.commits.entry(Shard::of(&ended.path)).or_default();
+                commit.problems.insert((ended.service, ended.path.clone()), shown);
+            }
+        }
+    }
+
+    fn after_commit(
+        &mut self,
+        records: &BTreeMap<Path, Option<Record>>,
+        changed: &std::collections::BTreeSet<Path>,
+        ended: Vec<Ended>,
+        released: Vec<(ServiceId, Path)>,
+    ) {
+        for ended in ended {
+            let record = records.get(&ended.path).and_then(Option::as_ref);
+            let need = self.world.need_of(&ended.path, record, ended.service);
+            let Some((peer, _)) = self.peers.get_mut(&ended.service) else { continue };
+            peer.ended(ended.order);
+            if need == onitu_core::Need::Nothing {
+                peer.done(&ended.path);
+            } else if ended.fault.is_none() && !ended.changed {
+                // Nothing came of it and nothing failed: the order was out of date.
+                peer.wait(&ended.path, Duration::from_millis(100));
+            } else if ended.fault.is_none() {
+                peer.push(&ended.path);
+            }
+        }
+        for path in changed {
+            let record = records.get(path).and_then(Option::as_ref);
+            if record.is_some_and(|record| record.gone && record.moved.is_some()) {
+                self.fresh.insert(path.clone(), Instant::now() + Duration::from_secs(5));
+            }
+            for (service, _) in self.world.needs(path, record) {
+                if let Some((peer, _)) = self.peers.get_mut(&service) {
+                    peer.push(path);
+                }
+            }
+        }
+        for (service, path) in released {
+            if let (Some((peer, _)), Some(parent)) = (self.peers.get_mut(&service), path.parent())
+            {
+                peer.wake(&parent);
+            }
+        }
+    }
+
+    fn let_go(&mut self) -> Option<Instant> {
+        self.peers.values_mut().filter_map(|(peer, _)| peer.let_go()).min()
+    }
+}
+
+/// Whether a request is worth sending.
+pub(crate) fn is_worth_sending(request: &Request) -> bool {
+    match request {
+        Request::Orders { acknowledged, replay, orders, cancel, .. } => {
+            !(acknowledged.is_empty()
+                && replay.is_empty()
+                && orders.is_empty()
+                && cancel.is_empty())
+        }
+        _ => true,
+    }
+}

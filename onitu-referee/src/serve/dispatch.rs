@@ -1,0 +1,197 @@
+//! From waiting work to requests: orders are computed from the records at the moment they leave.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use onitu_core::message::{Order, Origin, Request};
+use onitu_core::store::{Commit, StoreError};
+use onitu_core::{Kind, Need, Path, Record, ServiceId, Shard};
+
+use super::{Referee, is_worth_sending};
+use crate::order::{Plan, Question, plan};
+
+/// Paths asked from the store at once.
+const REFILL: usize = 2_048;
+const WAIT: Duration = Duration::from_millis(200);
+
+type Records = BTreeMap<Path, Option<Record>>;
+
+/// A path whose order is being computed, with what it depends on.
+struct Case {
+    path: Path,
+    record: Option<Record>,
+    holds_children: bool,
+}
+
+impl Referee {
+    /// Sends every driver that can take it what it has to do, to send again, to forget.
+    pub(super) async fn dispatch(&mut self, mut records: Records) -> Result<(), StoreError> {
+        let services: Vec<ServiceId> = self.peers.keys().copied().collect();
+        for service in services {
+            let ready = |referee: &Self| {
+                let peer = referee.peers.get(&service).map(|(peer, _)| peer);
+                peer.is_some_and(|peer| !peer.asking && peer.is_alive())
+            };
+            if !ready(self) {
+                continue;
+            }
+            let orders = self.orders(service, &mut records).await?;
+            self.send(service, orders);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, service: ServiceId, orders: Vec<Order>) {
+        let Some((peer, link)) = self.peers.get_mut(&service) else { return };
+        let acknowledged = std::mem::take(&mut peer.acknowledge)
+            .into_iter()
+            .map(|shard| (shard, peer.stream.last[shard.index()]))
+            .collect();
+        let request = Request::Orders {
+            epoch: peer.stream.epoch,
+            acknowledged,
+            replay: peer.gaps(),
+            cancel: std::mem::take(&mut peer.overtaken),
+            orders,
+        };
+        if !is_worth_sending(&request) {
+            return;
+        }
+        if let Request::Orders { orders, .. } = &request {
+            orders.iter().for_each(|order| peer.sent(order));
+        }
+        peer.asking = link.ask(request);
+    }
+
+    async fn orders(
+        &mut self,
+        service: ServiceId,
+        records: &mut Records,
+    ) -> Result<Vec<Order>, StoreError> {
+        let Some((peer, _)) = self.peers.get_mut(&service) else { return Ok(Vec::new()) };
+        if peer.wants_refill() {
+            let paths = self.store.pending(service, REFILL).await?;
+            peer.more = paths.len() >= REFILL;
+            peer.refill(paths);
+        }
+        let paths = peer.take_queue();
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.look_up(&paths, records).await?;
+        let cases = self.cases(service, paths, records).await?;
+        let hints: Vec<Path> = cases
+            .iter()
+            .filter_map(|case| case.record.as_ref().and_then(|record| record.moved.clone()))
+            .collect();
+        self.look_up(&hints, records).await?;
+        let mut orders = Vec::new();
+        let mut settled = Vec::new();
+        for case in cases {
+            match self.plan_case(service, &case, records) {
+                Plan::Nothing => settled.push(case.path),
+                Plan::Wait(reason) => {
+                    tracing::trace!(path = %case.path, reason, "work waits");
+                    if let Some((peer, _)) = self.peers.get_mut(&service) {
+                        peer.wait(&case.path, WAIT);
+                    }
+                }
+                Plan::Do(action) => {
+                    self.next_order += 1;
+                    orders.push(Order { id: self.next_order, path: case.path, action });
+                }
+            }
+        }
+        self.forget_settled(service, settled).await?;
+        Ok(orders)
+    }
+
+    /// Adds the records of `paths` that aren't known in this turn yet.
+    async fn look_up(&self, paths: &[Path], records: &mut Records) -> Result<(), StoreError> {
+        let missing: Vec<Path> =
+            paths.iter().filter(|path| !records.contains_key(*path)).cloned().collect();
+        if !missing.is_empty() {
+            let found = self.store.get(&missing).await?;
+            records.extend(missing.into_iter().zip(found));
+        }
+        Ok(())
+    }
+
+    async fn cases(
+        &self,
+        service: ServiceId,
+        paths: Vec<Path>,
+        records: &Records,
+    ) -> Result<Vec<Case>, StoreError> {
+        let mut cases = Vec::new();
+        for path in paths {
+            let record = records.get(&path).cloned().flatten();
+            // Whether a directory that shall go is empty must be asked each time.
+            let goes = record.as_ref().is_some_and(|record| {
+                record.content.kind == Kind::Directory
+                    && self.world.need_of(&path, Some(record), service) == Need::Remove
+            });
+            let holds_children = goes
+                && self
+                    .store
+                    .list(std::slice::from_ref(&path))
+                    .await?
+                    .iter()
+                    .flat_map(BTreeMap::values)
+                    .any(|child| child.holder(service).is_some());
+            cases.push(Case { path, record, holds_children });
+        }
+        Ok(cases)
+    }
+
+    fn plan_case(&self, service: ServiceId, case: &Case, records: &Records) -> Plan {
+        let Some(record) = &case.record else { return Plan::Nothing };
+        let question = Question {
+            path: &case.path,
+            record,
+            service,
+            need: self.world.need_of(&case.path, Some(record), service),
+            moved: record.moved.as_ref().and_then(|path| records.get(path)?.as_ref()),
+            holds_children: case.holds_children,
+            fresh: self.fresh.contains_key(&case.path),
+        };
+        plan(&question, &self.sources(service, record))
+    }
+
+    /// Holders of the current revision whose drivers live, the least busy first.
+    fn sources(&self, service: ServiceId, record: &Record) -> Vec<Origin> {
+        let mut sources: Vec<(usize, Origin)> = record
+            .current_holders()
+            .filter(|holder| holder.service != service)
+            .filter_map(|holder| {
+                let (peer, _) = self.peers.get(&holder.service)?;
+                let origin = Origin { service: holder.service, tag: holder.tag };
+                peer.is_alive().then(|| (peer.load(), origin))
+            })
+            .collect();
+        sources.sort_by_key(|(load, origin)| (*load, origin.service));
+        sources.into_iter().map(|(_, origin)| origin).collect()
+    }
+
+    /// Takes what turned out to need nothing from the pending sets and the problems.
+    async fn forget_settled(
+        &mut self,
+        service: ServiceId,
+        paths: Vec<Path>,
+    ) -> Result<(), StoreError> {
+        let mut commits: BTreeMap<Shard, Commit> = BTreeMap::new();
+        let Some((peer, _)) = self.peers.get_mut(&service) else { return Ok(()) };
+        for path in paths {
+            peer.done(&path);
+            let commit = commits.entry(Shard::of(&path)).or_default();
+            if peer.troubled.remove(&path) {
+                commit.problems.insert((service, path.clone()), None);
+            }
+            commit.pending.insert((service, path), false);
+        }
+        if commits.is_empty() {
+            return Ok(());
+        }
+        self.store.commit(commits.into_iter().collect()).await
+    }
+}

@@ -1,0 +1,68 @@
+//! What the decision needs to know of the configuration.
+
+use onitu_core::rules::Rules;
+use onitu_core::store::Registry;
+use onitu_core::{Mode, Need, Path, Record, Service, ServiceId, need};
+
+/// The services and the rules, compiled.
+pub struct World {
+    /// As registered by the Core.
+    pub registry: Registry,
+    /// [`None`] when the registered ones can't be read: then nothing new is placed.
+    rules: Option<Rules>,
+}
+
+impl World {
+    /// Compiles the registry's rules. The Core registers only rules that it has checked; should
+    /// they be wrong all the same, nothing new is placed anywhere and the log says so.
+    pub fn new(registry: Registry) -> Self {
+        let names: Vec<String> =
+            registry.services.iter().map(|service| service.name.clone()).collect();
+        let rules = match &registry.rules {
+            None => Some(Rules::everywhere()),
+            Some(text) => Rules::parse(text, &names).0,
+        };
+        if rules.is_none() {
+            tracing::error!("the registered rules can't be read: nothing new is placed");
+        }
+        Self { registry, rules }
+    }
+
+    /// The configured services.
+    pub fn services(&self) -> &[Service] {
+        &self.registry.services
+    }
+
+    /// Where the rules place `path`.
+    pub fn targets(&self, path: &Path) -> Vec<ServiceId> {
+        let rules = self.rules.as_ref();
+        rules.map(|rules| rules.targets(path, &self.registry.services)).unwrap_or_default()
+    }
+
+    /// How `service` is used; services that are gone from the configuration count as two-way.
+    pub fn mode(&self, service: ServiceId) -> Mode {
+        self.registry.by_id(service).map_or(Mode::Sync, |service| service.mode)
+    }
+
+    /// Which services have work at a path with this record, and what. In the services' order.
+    pub fn needs(&self, path: &Path, record: Option<&Record>) -> Vec<(ServiceId, Need)> {
+        let Some(record) = record else { return Vec::new() };
+        let targets = self.targets(path);
+        self.registry
+            .services
+            .iter()
+            .filter_map(|service| {
+                let wanted = need(record, service.id, targets.contains(&service.id));
+                let written_to = !matches!(wanted, Need::Nothing | Need::Hash);
+                let allowed = !(written_to && service.mode == Mode::Source);
+                (allowed && wanted != Need::Nothing).then_some((service.id, wanted))
+            })
+            .collect()
+    }
+
+    /// What `service` has to do at a path with this record.
+    pub fn need_of(&self, path: &Path, record: Option<&Record>, service: ServiceId) -> Need {
+        let needs = self.needs(path, record);
+        needs.into_iter().find(|(who, _)| *who == service).map_or(Need::Nothing, |(_, need)| need)
+    }
+}

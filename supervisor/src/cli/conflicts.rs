@@ -1,0 +1,22 @@
+//! `onitu conflicts`.
+
+use std::process::ExitCode;
+
+use onitu_core::control::ToCore;
+
+use crate::Context;
+
+/// What may follow `onitu conflicts`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks the Core and shows its answer.
+pub fn run(context: &Context, args: &Args) -> anyhow::Result<ExitCode> {
+    let answer = context.core()?.ask(&ToCore::Conflicts)?;
+    super::say_json(&answer)?;
+    Ok(ExitCode::SUCCESS)
+}

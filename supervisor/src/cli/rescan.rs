@@ -1,0 +1,20 @@
+//! `onitu rescan`.
+
+use std::process::ExitCode;
+
+use onitu_core::control::ToCore;
+
+use crate::Context;
+
+/// What may follow `onitu rescan`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The service; all of them when not given.
+    service: Option<String>,
+}
+
+/// Asks the Core to rescan.
+pub fn run(context: &Context, args: &Args) -> anyhow::Result<ExitCode> {
+    super::report(&context.core()?.order(&ToCore::Rescan(args.service.clone()))?);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,105 @@
+//! What the manifest says of the driver before it is run.
+
+use std::collections::BTreeSet;
+
+use onitu_plug::{Manifest, OptionKind, PROTOCOL_VERSION, Plug};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::promise::{Promise, Verdict, require, same};
+use crate::scene::Scene;
+use crate::subject::Subject;
+
+/// Options that every service has; no driver may take them for itself.
+const COMMON: [&str; 8] =
+    ["driver", "mode", "at", "quota", "limit", "poll", "max_delete", "trash_days"];
+
+fn of<S: Subject>(_: &Scene<S>) -> Manifest {
+    S::Plug::manifest()
+}
+
+/// Name, options and abilities are constant.
+pub async fn the_manifest_is_the_same_each_time<S: Subject>(scene: Scene<S>) -> Promise {
+    same("the second manifest", &of(&scene), &of(&scene))?;
+    Ok(Verdict::Kept)
+}
+
+/// The name is one of a program: `onitu-driver-NAME`.
+pub async fn the_drivers_name_is_lower_case<S: Subject>(scene: Scene<S>) -> Promise {
+    let name = of(&scene).name;
+    let is_fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    require!(!name.is_empty() && name.chars().all(is_fine), "`{name}` is no driver's name");
+    Ok(Verdict::Kept)
+}
+
+/// A person reads one line of what the driver is.
+pub async fn the_description_is_one_line<S: Subject>(scene: Scene<S>) -> Promise {
+    let description = of(&scene).description;
+    require!(!description.trim().is_empty(), "the description is empty");
+    require!(!description.contains('\n'), "the description has more than one line");
+    Ok(Verdict::Kept)
+}
+
+/// The manifest names the version of the messages that the runtime speaks.
+pub async fn the_manifest_names_the_protocol_it_speaks<S: Subject>(scene: Scene<S>) -> Promise {
+    let manifest = of(&scene);
+    same("the protocol", &manifest.protocol, &PROTOCOL_VERSION)?;
+    require!(!manifest.version.is_empty(), "the driver has no version");
+    Ok(Verdict::Kept)
+}
+
+/// Every option says what it is for.
+pub async fn every_option_has_a_help_text<S: Subject>(scene: Scene<S>) -> Promise {
+    for option in of(&scene).options {
+        require!(!option.help.trim().is_empty(), "option `{}` has no help text", option.name);
+    }
+    Ok(Verdict::Kept)
+}
+
+/// Options are named in lower case with `_` between words.
+pub async fn option_names_are_lower_case_words<S: Subject>(scene: Scene<S>) -> Promise {
+    for option in of(&scene).options {
+        let is_fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let name = option.name;
+        require!(!name.is_empty() && name.chars().all(is_fine), "`{name}` is no option's name");
+    }
+    Ok(Verdict::Kept)
+}
+
+/// No option is described twice, and none hides one that every service has.
+pub async fn every_option_has_a_name_of_its_own<S: Subject>(scene: Scene<S>) -> Promise {
+    let mut seen: BTreeSet<String> = COMMON.map(str::to_owned).into();
+    for option in of(&scene).options {
+        require!(seen.insert(option.name.clone()), "option `{}` is taken already", option.name);
+    }
+    Ok(Verdict::Kept)
+}
+
+/// What must be given has no default, and neither has a secret.
+pub async fn only_what_may_be_left_out_has_a_default<S: Subject>(scene: Scene<S>) -> Promise {
+    for option in of(&scene).options {
+        let must_be_given = option.required || option.kind == OptionKind::Secret;
+        let name = option.name;
+        require!(option.default.is_none() || !must_be_given, "`{name}` must not have a default");
+    }
+    Ok(Verdict::Kept)
+}
+
+/// Without options the driver refuses exactly if its manifest requires one.
+pub async fn required_options_are_required<S: Subject>(scene: Scene<S>) -> Promise {
+    let requires = of(&scene).options.iter().any(|option| option.required);
+    let taken = <S::Plug as Plug>::Options::deserialize(json!({})).is_ok();
+    require!(taken != requires, "requires options: {requires}, does without: {taken}");
+    Ok(Verdict::Kept)
+}
+
+/// The options that the subject connects with are all in the manifest.
+pub async fn the_options_in_use_are_in_the_manifest<S: Subject>(scene: Scene<S>) -> Promise {
+    let known: BTreeSet<String> = of(&scene).options.into_iter().map(|it| it.name).collect();
+    let options = scene.subject.options();
+    let used = options.as_object().into_iter().flatten().map(|(name, _)| name);
+    for name in used {
+        require!(known.contains(name), "option `{name}` is not in the manifest");
+    }
+    Ok(Verdict::Kept)
+}

@@ -1,0 +1,53 @@
+//! Runs one case as a test.
+
+use std::future::Future;
+use std::time::Duration;
+
+use onitu_plug::Plug;
+
+use crate::promise::{Broken, Promise, Verdict};
+use crate::scene::Scene;
+use crate::subject::Subject;
+
+/// A case that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs one case on a runtime of its own and fails the test if the promise is broken, or if an
+/// ability is said to be missing that the manifest has. What [`suite!`](crate::suite) calls.
+///
+/// # Panics
+/// When the promise is broken; that is how a test fails.
+pub fn keep<S: Subject, F: Future<Output = Promise>>(name: &str, case: fn(Scene<S>) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap_or_else(|error| panic!("no runtime for the case: {error}"));
+    match runtime.block_on(verdict(case)) {
+        Ok(Verdict::Kept) => {}
+        Ok(Verdict::NotApplicable(ability)) => show(name, &format!("no ability `{ability}`")),
+        Ok(Verdict::NoDoor(what)) => show(name, &format!("the subject has no {what}")),
+        Err(broken) => panic!("{}: {broken}", name.replace('_', " ")),
+    }
+}
+
+/// Runs one case and tells its verdict: what [`keep`] is made of, for who wants to look at the
+/// result. Never panics for a driver's mistake that isn't a panic itself.
+pub async fn verdict<S: Subject, F: Future<Output = Promise>>(case: fn(Scene<S>) -> F) -> Promise {
+    let run = async { case(Scene::set().await?).await };
+    let verdict = tokio::time::timeout(LIMIT, run)
+        .await
+        .map_err(|_| Broken::new(format!("the case did not end within {LIMIT:?}")))??;
+    if let Verdict::NotApplicable(ability) = verdict {
+        let abilities = serde_json::to_value(S::Plug::manifest().abilities).unwrap_or_default();
+        if abilities.get(ability) != Some(&serde_json::Value::Bool(false)) {
+            return Err(Broken::new(format!("the manifest doesn't deny `{ability}`")));
+        }
+    }
+    Ok(verdict)
+}
+
+#[expect(clippy::print_stderr, reason = "a case that doesn't apply is told to whoever looks")]
+fn show(name: &str, why: &str) {
+    eprintln!("not applicable: {}: {why}", name.replace('_', " "));
+}
