@@ -85,8 +85,8 @@ pub struct Tag(pub [u8; 6]);
 impl Tag {
     /// The tag of the state that `identity` describes byte for byte.
     pub fn of(identity: &[u8]) -> Self {
-        let [a, b, c, d, e, f, ..] = xxh3_64(identity).to_le_bytes();
-        Self([a, b, c, d, e, f])
+        let hash = xxh3_64(identity).to_le_bytes();
+        Self(std::array::from_fn(|at| hash[at]))
     }
 }
 

@@ -160,23 +160,20 @@ impl Places {
     /// Every driver with its manifest, in order of names. They are asked at the same time, so
     /// this takes at most about [`MANIFEST_LIMIT`], however many are broken.
     pub fn installed(&self) -> Vec<Installed> {
-        let found = self.drivers();
         std::thread::scope(|scope| {
-            let asked: Vec<_> = found
-                .into_iter()
-                .map(|(name, program)| {
-                    let thread = scope.spawn({
-                        let (name, program) = (name.clone(), program.clone());
-                        move || manifest(&name, &program)
-                    });
-                    (name, program, thread)
-                })
-                .collect();
-            let answer = |(name, program, thread): (_, _, std::thread::ScopedJoinHandle<_>)| {
-                let manifest = thread.join().expect("asking for a manifest never panics");
-                Installed { name, program, manifest }
-            };
-            asked.into_iter().map(answer).collect()
+            let (answers, answered) = channel();
+            for (name, program) in self.drivers() {
+                let answers = answers.clone();
+                scope.spawn(move || {
+                    let manifest = manifest(&name, &program);
+                    // The receiver waits for every answer.
+                    let _ = answers.send(Installed { name, program, manifest });
+                });
+            }
+            drop(answers);
+            let mut installed: Vec<Installed> = answered.iter().collect();
+            installed.sort_by(|one, other| one.name.cmp(&other.name));
+            installed
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::round::Arrived;
 const QUEUE_MAX: usize = 8_192;
 /// Paths that wait for a later attempt in memory. When so many do, the rest waits with them.
 const LATER_MAX: usize = 4_096;
+const REPLAY_PAUSE: Duration = Duration::from_millis(200);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(60);
 /// After so many failures in a row a problem is shown, if it is of a kind that may pass by itself.
@@ -27,6 +28,8 @@ pub(crate) struct Peer {
     /// Known to exist, from batches and heartbeats of the same epoch.
     heard: [u64; Shard::COUNT],
     heard_at: Option<Instant>,
+    /// Missing events are not asked for again before, unless some came.
+    replay_at: Option<Instant>,
     /// Work to look at next.
     queue: BTreeSet<Path>,
     /// Whether the store holds work that isn't in memory.
@@ -61,6 +64,7 @@ impl Peer {
             stream,
             heard: stream.last,
             heard_at: None,
+            replay_at: None,
             queue: BTreeSet::new(),
             more: true,
             in_flight: BTreeMap::new(),
@@ -95,6 +99,7 @@ impl Peer {
             // An event of another shard would be acknowledged under the wrong number.
             if sequence > self.stream.last[at] && Shard::of(event.path()) == shard {
                 self.stream.last[at] = sequence;
+                self.replay_at = None;
                 let (service, epoch) = (self.service.id, batch.epoch);
                 arrived.push(Arrived { service, epoch, sequence, event });
             }
@@ -109,6 +114,11 @@ impl Peer {
                 *heard = (*heard).max(*last);
             }
         }
+    }
+
+    /// The driver has answered as this incarnation.
+    pub(crate) fn answered(&mut self, epoch: u64) {
+        self.is_of_epoch(epoch);
     }
 
     /// Notes that the driver lives; whether `epoch` is the one that counts now. A new incarnation
@@ -148,12 +158,17 @@ impl Peer {
         self.forget_orders();
     }
 
-    /// Shards in which events are missing, with the last number that isn't.
-    pub(crate) fn gaps(&self) -> Vec<(Shard, u64)> {
-        Shard::all()
+    /// Shards in which events are missing, with the last number that isn't, to be asked for now.
+    pub(crate) fn gaps(&mut self) -> Vec<(Shard, u64)> {
+        if self.replay_at.is_some_and(|at| at > Instant::now()) {
+            return Vec::new();
+        }
+        let gaps: Vec<_> = Shard::all()
             .filter(|shard| self.heard[shard.index()] > self.stream.last[shard.index()])
             .map(|shard| (shard, self.stream.last[shard.index()]))
-            .collect()
+            .collect();
+        self.replay_at = (!gaps.is_empty()).then(|| Instant::now() + REPLAY_PAUSE);
+        gaps
     }
 
     /// There is work at `path`, as of a record that has just changed.
@@ -287,7 +302,8 @@ impl Peer {
             self.ripe_at = waiting.map(|later| later.at).min();
         }
         let held = self.held_until.filter(|until| *until > now);
-        [self.ripe_at, held].into_iter().flatten().min()
+        let replay = self.replay_at.filter(|at| *at > now);
+        [self.ripe_at, held, replay].into_iter().flatten().min()
     }
 }
 

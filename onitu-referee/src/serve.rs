@@ -214,7 +214,8 @@ impl Referee {
             Input::Answered(service, reply) => {
                 if let Some((peer, _)) = self.peers.get_mut(&service) {
                     peer.asking = false;
-                    if let Some(Reply::Taken { batches, .. }) = reply {
+                    if let Some(Reply::Taken { epoch, batches }) = reply {
+                        peer.answered(epoch);
                         batches.into_iter().for_each(|batch| peer.accept(batch, arrived));
                     }
                 }

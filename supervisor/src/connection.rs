@@ -52,7 +52,7 @@ impl Connection {
         let mut line = serde_json::to_vec(request).map_err(Failure::failed)?;
         line.push(b'\n');
         self.stream.get_mut().write_all(&line).map_err(|error| lost(&error))?;
-        self.next()
+        self.more()
     }
 
     /// The next answer to the same question ([`ToCore::Ls`] has many, the last is
@@ -61,7 +61,7 @@ impl Connection {
     /// # Errors
     ///
     /// As [`Connection::ask`].
-    pub fn next(&mut self) -> Result<FromCore, Failure> {
+    pub fn more(&mut self) -> Result<FromCore, Failure> {
         let mut line = Vec::new();
         let mut bounded = self.stream.by_ref().take(ANSWER_BYTES_MAX);
         bounded.read_until(b'\n', &mut line).map_err(|error| lost(&error))?;

@@ -3,7 +3,7 @@
 //! Its name is short, because the path of a unix socket ends at 107 bytes however deep the state
 //! directory lies, and unpredictable, because the temporary directory is everybody's.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -16,7 +16,7 @@ mod tests;
 
 /// How the name of every runtime directory begins.
 const PREFIX: &str = "onitu-";
-/// Random hexadecimal digits after [`PREFIX`].
+/// Random hexadecimal digits after [`PREFIX`]; at most 16.
 const DIGITS: usize = 12;
 /// Longest path of a runtime directory, in bytes: what is left of 107 is for the sockets' names.
 pub const PATH_BYTES_MAX: usize = 60;
@@ -92,6 +92,12 @@ fn create_in(base: &Path) -> std::io::Result<RuntimeDir> {
     if path.as_os_str().as_bytes().len() > PATH_BYTES_MAX {
         return Err(std::io::Error::new(ErrorKind::InvalidFilename, "its path is too long"));
     }
+    if !is_safe(&std::fs::metadata(base)?) {
+        return Err(std::io::Error::new(
+            ErrorKind::PermissionDenied,
+            "others could put something else in its place",
+        ));
+    }
     // Fails if anything stands there, a symbolic link included.
     DirBuilder::new().mode(0o700).create(&path)?;
     let lock = File::open(&path)?;
@@ -100,8 +106,18 @@ fn create_in(base: &Path) -> std::io::Result<RuntimeDir> {
     Ok(RuntimeDir { path, _lock: lock })
 }
 
+/// Whether nobody else can rename what this user makes in a directory.
+fn is_safe(base: &Metadata) -> bool {
+    const STICKY: u32 = 0o1000;
+    let own = base.uid() == rustix::process::geteuid().as_raw();
+    let sticky = base.mode() & STICKY != 0;
+    (own && base.mode() & 0o022 == 0) || (sticky && (own || base.uid() == 0))
+}
+
 fn random_digits() -> std::io::Result<String> {
-    let mut bytes = [0_u8; DIGITS / 2];
+    let mut bytes = [0_u8; 8];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut digits = format!("{:016x}", u64::from_ne_bytes(bytes));
+    digits.truncate(DIGITS);
+    Ok(digits)
 }

@@ -15,9 +15,9 @@ use crate::{cli, connection};
 #[cfg(test)]
 mod tests;
 
-/// How often the Core is asked until the line is printed.
-const ASK_EVERY: Duration = Duration::from_millis(100);
-/// How often it is asked for the display while something is going on.
+/// How often the Core is asked until the line is printed or the patience is over.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+/// How often it is asked for the display while something is going on, and after the patience.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
 /// How often it is asked for the display while nothing is going on.
 const IDLE_EVERY: Duration = Duration::from_secs(4);
@@ -29,13 +29,10 @@ pub async fn watch(core: &Path, state_dir: &Path, log: &Log) -> Infallible {
     let screen = log.screen();
     let mut opening = Opening::default();
     loop {
-        let status = match connection::ask(core, &ToCore::Status).await {
-            Ok(FromCore::Status(status)) => *status,
+        let Ok(FromCore::Status(status)) = connection::ask(core, &ToCore::Status).await else {
             // It is starting, or starting again; the job says why.
-            _ => {
-                sleep(ASK_EVERY).await;
-                continue;
-            }
+            sleep(ASK_EVERY).await;
+            continue;
         };
         if !opening.is_done {
             for warning in opening.warnings(&status) {
@@ -49,7 +46,8 @@ pub async fn watch(core: &Path, state_dir: &Path, log: &Log) -> Infallible {
         }
         screen.show(progress(&status));
         match (opening.is_done, screen.has_progress()) {
-            (false, _) => sleep(ASK_EVERY).await,
+            (false, _) if !opening.is_over() => sleep(ASK_EVERY).await,
+            (false, _) => sleep(SHOW_EVERY).await,
             (true, true) => sleep(if is_busy(&status) { SHOW_EVERY } else { IDLE_EVERY }).await,
             (true, false) => std::future::pending().await,
         }

@@ -125,11 +125,6 @@ impl Areas {
         })
     }
 
-    /// That of the root itself.
-    pub(crate) fn own(&self) -> &Arc<Area> {
-        &self.own
-    }
-
     /// The directory in which a file is made to see when the watch tells of it.
     pub(crate) fn cookies(&self) -> &OwnedFd {
         &self.cookies

@@ -5,9 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use onitu_plug::{Bytes, Content, Fault, FaultKind, Kind, Path, State, Tag};
-use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with, unlinkat,
-};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with, unlinkat};
 use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -54,7 +52,9 @@ impl Work {
     /// Does what can be done out of sight; `flush` gets what must be durable before
     /// [`Ready::apply`].
     pub(crate) fn prepare(self, root: &Root, flush: &mut Flush) -> Result<Ready, Fault> {
-        let Self::Place { path, content, expect, body } = self else { return Ok(Ready::Rest(self)) };
+        let Self::Place { path, content, expect, body } = self else {
+            return Ok(Ready::Rest(self));
+        };
         name::check(&path)?;
         let failed = |errno| fault("write", &path, errno);
         let (parent, area) = parent(root, flush, &path, expect)?;
@@ -125,7 +125,9 @@ pub(crate) fn parent(
         errno => fault("write", path, errno),
     })?;
     let area = root.area(&parent, path)?;
-    made.into_iter().for_each(|dir| flush.add(dir, &area));
+    for dir in made {
+        flush.add(dir, &area);
+    }
     Ok((parent, area))
 }
 
@@ -164,8 +166,8 @@ fn place(
             if kind.is_some() {
                 remove_directory(&parent, path)?;
             }
-            let (tmp, no) = (area.tmp(), RenameFlags::NOREPLACE);
-            renameat_with(tmp, temp.name(), &parent, path.name(), no).map_err(failed)?;
+            let flags = RenameFlags::NOREPLACE;
+            renameat_with(area.tmp(), temp.name(), &parent, path.name(), flags).map_err(failed)?;
             temp.leave();
         }
     }

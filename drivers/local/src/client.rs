@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use onitu_plug::{Fault, FaultKind, Path, Tag};
-use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, ResolveFlags, accessat, mkdirat, openat, openat2};
 use rustix::io::Errno;
 use tokio::sync::Semaphore;
 
@@ -42,6 +42,11 @@ impl Root {
     ) -> Result<Self, Fault> {
         let shown = path.display().to_string();
         let fd = open_root(&path, &shown)?;
+        let rights = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+        accessat(&fd, ".", rights, AtFlags::EACCESS).map_err(|errno| {
+            let why = fault("change", &shown, errno);
+            unavailable(format!("{why}: the folder must be readable and writable for this user"))
+        })?;
         let marker = Marker::claim(&fd, &path, service, known)?;
         let areas = Areas::open(&fd, trash_days).map_err(|errno| {
             let why = fault("use", format!("{shown}/{}", name::OWN), errno);

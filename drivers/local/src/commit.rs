@@ -35,7 +35,9 @@ impl Commit {
     /// Starts the thread.
     pub(crate) fn start(root: Arc<Root>) -> std::io::Result<Self> {
         let (jobs, received) = channel();
-        std::thread::Builder::new().name("commit".to_owned()).spawn(move || run(&root, &received))?;
+        std::thread::Builder::new()
+            .name("commit".to_owned())
+            .spawn(move || run(&root, &received))?;
         Ok(Self { jobs })
     }
 

@@ -31,3 +31,6 @@ pub use options::Options;
 pub use plug::Local;
 pub use read::LocalSource;
 pub use write::LocalSink;
+
+#[cfg(test)]
+mod tests;

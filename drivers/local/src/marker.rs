@@ -4,9 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use onitu_plug::Fault;
-use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, StatxFlags, fsync, mkdirat, openat, renameat, statx,
-};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, fsync, mkdirat, openat, renameat, statx};
 use rustix::io::Errno;
 use rustix::path::Arg;
 use serde::{Deserialize, Serialize};
@@ -125,7 +123,8 @@ fn make(root: &OwnedFd, own: &OwnedFd, service: &str) -> Result<Said, Errno> {
     let id = format!("{:016x}", fastrand::u64(..));
     let said = Said { service: service.to_owned(), id };
     let bytes = serde_json::to_vec(&said).map_err(|_| Errno::INVAL)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let new = format!("{FILE}.new");
     let file = openat(own, &new, flags, Mode::from_raw_mode(0o600))?;
     write_all(&file, &bytes, 0)?;

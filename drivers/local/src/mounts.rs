@@ -31,8 +31,9 @@ impl Mounts {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let paths = match openat(&dir, FILE, flags, Mode::empty()) {
             Err(Errno::NOENT) => Vec::new(),
-            file => serde_json::from_slice(&read_all(&file?, BYTES_MAX)?)
-                .map_err(|_| Errno::BADMSG)?,
+            file => {
+                serde_json::from_slice(&read_all(&file?, BYTES_MAX)?).map_err(|_| Errno::BADMSG)?
+            }
         };
         Ok(Self { dir, paths: Mutex::new(paths) })
     }

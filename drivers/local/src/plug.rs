@@ -3,20 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onitu_plug::{
-    Content, Fault, Hints, Listing, Manifest, Path, Plug, Setting, State, Tag,
-};
+use onitu_plug::{Content, Fault, Hints, Listing, Manifest, Path, Plug, Setting, State, Tag};
 use tokio::task::spawn_blocking;
 
 use crate::change::Work;
 use crate::client::Root;
 use crate::commit::Commit;
 use crate::fault::{lost, unavailable};
+use crate::list;
 use crate::options::{Options, manifest};
 use crate::read::{self, LocalSource, told};
 use crate::watch::{Limits, Watch};
 use crate::write::LocalSink;
-use crate::list;
 
 /// A folder of this machine.
 pub struct Local {
@@ -93,12 +91,7 @@ impl Plug for Local {
         self.blocking(move |root| read::open(root, path, tag, offset)).await
     }
 
-    async fn write(
-        &self,
-        path: &Path,
-        content: &Content,
-        resume: u64,
-    ) -> Result<LocalSink, Fault> {
+    async fn write(&self, path: &Path, content: &Content, resume: u64) -> Result<LocalSink, Fault> {
         let (root, commit) = (Arc::clone(&self.root), Arc::clone(&self.commit));
         LocalSink::begin(root, commit, path.clone(), *content, resume).await
     }

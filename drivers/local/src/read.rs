@@ -62,10 +62,12 @@ pub(crate) fn open(
             let from = usize::try_from(offset).unwrap_or(usize::MAX).min(target.len());
             Body::Memory(Bytes::from(target).slice(from..))
         }
-        Kind::File => open_file(&dir, &path, tag, &content, offset).map_err(|errno| match errno {
-            None => changed(&path),
-            Some(errno) => failed(errno),
-        })?,
+        Kind::File => {
+            open_file(&dir, &path, tag, &content, offset).map_err(|errno| match errno {
+                None => changed(&path),
+                Some(errno) => failed(errno),
+            })?
+        }
     };
     Ok(LocalSource { root, path, tag, content, body })
 }

@@ -101,11 +101,7 @@ impl Temp {
     }
 
     /// Gives it the attributes of `content` and what it keeps of `old`, which it replaces.
-    pub(crate) fn dress(
-        &self,
-        content: &Content,
-        old: Option<&Standing>,
-    ) -> Result<State, Errno> {
+    pub(crate) fn dress(&self, content: &Content, old: Option<&Standing>) -> Result<State, Errno> {
         let there = match &self.file {
             Some(file) => dress(file, content, old)?,
             None => self.there()?,

@@ -29,13 +29,16 @@ pub struct LocalSink {
     root: Arc<Root>,
     commit: Arc<Commit>,
     path: Path,
-    content: Content,
     resume: u64,
     written: Written,
 }
 
 enum Written {
-    Memory { pieces: Vec<Bytes>, room: Option<OwnedSemaphorePermit>, length: u64 },
+    Memory {
+        pieces: Vec<Bytes>,
+        room: Option<OwnedSemaphorePermit>,
+        length: u64,
+    },
     File(File),
     /// Placed or discarded.
     Nothing,
@@ -44,6 +47,8 @@ enum Written {
 struct File {
     temp: Option<Temp>,
     length: u64,
+    /// Whether it may stay, to be resumed.
+    is_kept: bool,
     /// Bytes since the last flush was begun, and that flush.
     unflushed: u64,
     flushing: Option<JoinHandle<()>>,
@@ -65,35 +70,32 @@ impl LocalSink {
         }
         let small = content.size <= limits::INLINE_BYTES_MAX;
         let written = Written::Memory { pieces: Vec::new(), room: None, length: 0 };
-        let mut sink = Self { root, commit, path, content, resume, written };
+        let mut sink = Self { root, commit, path, resume, written };
         if !small {
-            sink.written = Written::File(sink.open_temp().await?);
+            sink.written = Written::File(sink.open_temp(content.size).await?);
         }
         Ok(sink)
     }
 
-    async fn open_temp(&self) -> Result<File, Fault> {
+    async fn open_temp(&self, most: u64) -> Result<File, Fault> {
         let (root, path) = (Arc::clone(&self.root), self.path.clone());
-        let hash: String =
-            Tag::of(path.as_str().as_bytes()).0.iter().map(|byte| format!("{byte:02x}")).collect();
-        let name = format!("resume-{:016x}-{hash}", self.resume);
-        let most = self.content.size;
+        let hash = Tag::of(path.as_str().as_bytes());
+        let name = format!("resume-{:016x}-{hash:?}", self.resume);
         let opened = spawn_blocking(move || {
             let area = root.area_before(&path)?;
             Temp::resumable(area, name, most).map_err(|errno| fault("write", &path, errno))
         });
         let (temp, length) = opened.await.map_err(|_| lost("a write"))??;
-        Ok(File { temp: Some(temp), length, unflushed: 0, flushing: None })
+        Ok(File { temp: Some(temp), length, is_kept: true, unflushed: 0, flushing: None })
     }
 
     /// Moves what waits in memory to a temporary file: it is more than was said, or than there is
     /// room for.
     async fn spill(&mut self) -> Result<(), Fault> {
-        let mut file = self.open_temp().await?;
+        // What an earlier attempt left wasn't counted when `resumed` was asked.
+        let mut file = self.open_temp(0).await?;
         let memory = std::mem::replace(&mut self.written, Written::Nothing);
         let Written::Memory { pieces, .. } = memory else { return Ok(()) };
-        // What an earlier attempt left wasn't counted when `resumed` was asked.
-        file.length = 0;
         for piece in pieces {
             file.write(&self.path, piece).await?;
         }
@@ -128,14 +130,20 @@ impl File {
         let (at, count, path) = (self.length, bytes.len() as u64, path.clone());
         let shared = Arc::clone(&file);
         let done = spawn_blocking(move || write_all(&file, &bytes, at));
-        done.await.map_err(|_| lost("a write"))?.map_err(|errno| fault("write", &path, errno))?;
+        if let Err(errno) = done.await.map_err(|_| lost("a write"))? {
+            // Room on a full disk is worth more than a head start.
+            self.is_kept &= !matches!(errno, Errno::NOSPC | Errno::DQUOT);
+            return Err(fault("write", &path, errno));
+        }
         self.length += count;
         self.unflushed += count;
         let idle = self.flushing.as_ref().is_none_or(JoinHandle::is_finished);
         if self.unflushed >= FLUSH_BYTES && idle {
             self.unflushed = 0;
             // An error here is told again by the flush that counts, the last one.
-            self.flushing = Some(spawn_blocking(move || drop(fdatasync(&shared))));
+            self.flushing = Some(spawn_blocking(move || {
+                let _ = fdatasync(&shared);
+            }));
         }
         Ok(())
     }
@@ -144,10 +152,11 @@ impl File {
 impl Sink for LocalSink {
     async fn resumed(&mut self) -> Result<(u64, Hasher), Fault> {
         let Written::File(file) = &self.written else { return Ok((0, Hasher::default())) };
-        let (open, length) = (file.temp.as_ref().and_then(Temp::open_file).map(Arc::clone), file.length);
+        let (open, length) =
+            (file.temp.as_ref().and_then(Temp::open_file).map(Arc::clone), file.length);
         let open = open.ok_or_else(|| lost("a write"))?;
         let path = self.path.clone();
-        let hashed = spawn_blocking(move || {
+        let reading = spawn_blocking(move || {
             let (mut hasher, mut offset) = (Hasher::default(), 0);
             while offset < length {
                 let want = (length - offset).min(1024 * 1024) as usize;
@@ -160,7 +169,7 @@ impl Sink for LocalSink {
             }
             Ok(hasher)
         });
-        let hasher = hashed.await.map_err(|_| lost("a read"))?;
+        let hasher = reading.await.map_err(|_| lost("a read"))?;
         Ok((length, hasher.map_err(|errno| fault("resume", &path, errno))?))
     }
 
@@ -230,7 +239,8 @@ fn finish(
 
 impl Drop for File {
     fn drop(&mut self) {
-        if let Some(temp) = self.temp.as_mut().filter(|_| self.length >= RESUME_BYTES_MIN) {
+        let is_kept = self.is_kept && self.length >= RESUME_BYTES_MIN;
+        if let Some(temp) = self.temp.as_mut().filter(|_| is_kept) {
             temp.leave();
         }
     }

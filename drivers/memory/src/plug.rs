@@ -221,7 +221,7 @@ fn page(storage: &mut Storage, directory: &Path, after: Option<&str>) -> Result<
     let held = tree.directory(number).ok_or_else(|| {
         Fault::new(FaultKind::NotADirectory, format!("`{directory}` is no directory"))
     })?;
-    let names = tree.page(held, after, PAGE_ENTRIES_MAX);
+    let names = held.page(after, PAGE_ENTRIES_MAX);
     let next = (names.len() == PAGE_ENTRIES_MAX).then(|| names.last().map(|it| it.0.clone()));
     let mut found = Vec::with_capacity(names.len());
     for (_, name, number) in names {

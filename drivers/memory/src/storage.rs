@@ -134,19 +134,13 @@ impl Storage {
         content: &Content,
     ) -> Result<State, Fault> {
         let number = self.expect(path, Some(expect))?.ok_or_else(|| changed(path))?;
-        match self.tree.node_mut(path) {
-            Some(node) => match &mut node.body {
-                Body::File { executable, .. } => {
-                    *executable = content.executable;
-                    node.mtime_ns = content.mtime_ns;
-                }
-                _ => {
-                    let message = format!("`{path}` is no file and has no attributes");
-                    return Err(Fault::new(FaultKind::Unsupported, message));
-                }
-            },
-            None => return Err(changed(path)),
-        }
+        let node = self.tree.node_mut(path).ok_or_else(|| changed(path))?;
+        let Body::File { executable, .. } = &mut node.body else {
+            let message = format!("`{path}` is no file and has no attributes");
+            return Err(Fault::new(FaultKind::Unsupported, message));
+        };
+        *executable = content.executable;
+        node.mtime_ns = content.mtime_ns;
         self.tell(path, Hint::Changed);
         self.tree.state(path, number)
     }

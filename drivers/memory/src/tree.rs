@@ -70,6 +70,13 @@ impl Directory {
     pub(crate) fn is_empty(&self) -> bool {
         self.children.is_empty() && self.unnameable.is_empty()
     }
+
+    /// Up to `count` names after the key `after`, with their keys and nodes.
+    pub(crate) fn page(&self, after: Option<&str>, count: usize) -> Vec<(String, String, u64)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.children.range::<str, _>((from, Bound::Unbounded));
+        range.take(count).map(|(key, (name, node))| (key.clone(), name.clone(), *node)).collect()
+    }
 }
 
 impl Tree {
@@ -112,18 +119,6 @@ impl Tree {
             Body::Directory(directory) => Some(directory),
             _ => None,
         }
-    }
-
-    /// Up to `count` names of the directory after the key `after`, with their keys and nodes.
-    pub(crate) fn page(
-        &self,
-        directory: &Directory,
-        after: Option<&str>,
-        count: usize,
-    ) -> Vec<(String, String, u64)> {
-        let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.to_owned()));
-        let range = directory.children.range((from, Bound::Unbounded));
-        range.take(count).map(|(key, (name, node))| (key.clone(), name.clone(), *node)).collect()
     }
 
     /// What a driver tells of the node, which stands at `path`.

@@ -10,10 +10,10 @@ use onitu_core::store::{Conflict, Registry, StoreError};
 use onitu_core::{Path, Service};
 
 use crate::core::{Change, Core};
-use crate::overview::{status, store_away};
-use crate::tree::{Walk, WalkError};
 use crate::name;
+use crate::overview::{status, store_away};
 use crate::register::quoted;
+use crate::tree::{Walk, WalkError};
 
 /// The exit code of a bad configuration.
 const BAD_CONFIGURATION: u8 = 78;

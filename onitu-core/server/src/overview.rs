@@ -38,10 +38,9 @@ fn of_service(service: &Service, parts: &Parts, stored: &Stored) -> ServiceStatu
     let none = Report::default();
     let report = report.unwrap_or(&none);
     let failing = stored.problems.get(&service.id).map_or(&[][..], Vec::as_slice);
-    let failures = failing.iter().map(|(path, fault)| Problem {
-        path: path.to_string(),
-        message: fault.message.clone(),
-    });
+    let failures = failing
+        .iter()
+        .map(|(path, fault)| Problem { path: path.to_string(), message: fault.message.clone() });
     ServiceStatus {
         name: service.name.clone(),
         driver: service.driver.clone(),
@@ -51,7 +50,13 @@ fn of_service(service: &Service, parts: &Parts, stored: &Stored) -> ServiceStatu
         pending: stored.counts.pending.get(&service.id).copied().unwrap_or(0),
         pid: process.and_then(|process| process.pid),
         scanned: report.scanned,
-        problems: report.problems.iter().cloned().chain(failures).take(PROBLEMS_SHOWN_MAX).collect(),
+        problems: report
+            .problems
+            .iter()
+            .cloned()
+            .chain(failures)
+            .take(PROBLEMS_SHOWN_MAX)
+            .collect(),
         problems_total: report.problems_total.max(report.problems.len() as u64)
             + failing.len() as u64,
         transfers: report.transfers.clone(),

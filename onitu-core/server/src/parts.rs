@@ -51,12 +51,10 @@ impl Core {
     /// Collects the parts; never fails and never waits long, whatever is away.
     pub(crate) async fn parts(&self) -> Parts {
         let registry = self.registry();
-        let (stored, processes) = tokio::join!(
-            timeout(STORE_PATIENCE, self.stored(&registry)),
-            self.supervisor.list()
-        );
-        let stored = stored
-            .unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned())));
+        let (stored, processes) =
+            tokio::join!(timeout(STORE_PATIENCE, self.stored(&registry)), self.supervisor.list());
+        let stored =
+            stored.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned())));
         Parts {
             registry,
             established: self.is_established(),

@@ -84,8 +84,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     let core = Arc::new(Core::new(store, bus, supervisor, sources, place, configuration));
-    let listener = listen::bind(&socket)
-        .with_context(|| format!("can't listen at `{}`", socket.display()))?;
+    let listener =
+        listen::bind(&socket).with_context(|| format!("can't listen at `{}`", socket.display()))?;
     tokio::select! {
         () = tend(&core) => {}
         () = serve(core.clone(), listener) => {}

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use onitu_core::Service;
 use onitu_core::limits::REQUEST_TIMEOUT_MS;
 use onitu_core::message::{Reply, Request, decode, encode};
 use onitu_core::status::{REFEREE, ServiceState, ServiceStatus};
-use onitu_core::Service;
 use tokio::task::JoinSet;
 
 use crate::core::{Core, scan};
@@ -98,7 +98,7 @@ pub(crate) fn going_on(parts: &Parts) -> Option<String> {
         said_parts.extend(of_state(service, is_scanned));
         said_parts.extend(of_pending(service));
     }
-    said(said_parts)
+    said(&said_parts)
 }
 
 fn of_state(service: &ServiceStatus, is_scanned: bool) -> Option<String> {
@@ -126,9 +126,10 @@ fn of_pending(service: &ServiceStatus) -> Option<String> {
         count => format!("{count} changes"),
     };
     let paused = if service.state == ServiceState::Paused { ", which is paused" } else { "" };
-    let problem = service.problems.first().map_or_else(String::new, |problem| {
-        format!(" (`{}`: {})", problem.path, problem.message)
-    });
+    let problem = service
+        .problems
+        .first()
+        .map_or_else(String::new, |problem| format!(" (`{}`: {})", problem.path, problem.message));
     Some(format!("{changes} pending on `{}`{paused}{problem}", service.name))
 }
 
@@ -139,7 +140,7 @@ pub(crate) fn busy(look: &Look) -> Option<String> {
         Heard::Busy => Some(format!("`{name}` is busy")),
         Heard::Nothing => Some(format!("`{name}` is not answering")),
     });
-    said(busy.collect())
+    said(&busy.collect::<Vec<_>>())
 }
 
 /// What happened between two looks that both found everybody idle.
@@ -147,10 +148,10 @@ pub(crate) fn moved(first: &Look, second: &Look) -> Option<String> {
     let moved = second.iter().filter(|(name, heard)| first.get(*name) != Some(heard));
     let missing = first.keys().filter(|name| !second.contains_key(*name));
     let names = moved.map(|(name, _)| name).chain(missing);
-    said(names.map(|name| format!("something just happened on `{name}`")).collect())
+    said(&names.map(|name| format!("something just happened on `{name}`")).collect::<Vec<_>>())
 }
 
-fn said(parts: Vec<String>) -> Option<String> {
+fn said(parts: &[String]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 

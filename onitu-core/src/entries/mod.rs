@@ -116,10 +116,16 @@ pub fn parse(text: &str, setting: &ParseSetting<'_>) -> Checked {
     let entries = match Document::parse(text) {
         Ok(document) => check.document(document.as_table()),
         Err(error) => {
-            let (what, expected) =
-                error.message().split_once('\n').unwrap_or((error.message(), ""));
+            // The parser's "expected literal string" for a bare word says less than nothing.
+            let told = error.message().replace('\n', ", ");
+            let (what, expected) = told.split_once(", expected ").unwrap_or((&told, ""));
             let problem = Diagnostic::error(format!("this is no TOML: {what}"), error.span());
-            check.say(problem.label(expected.replace('\n', ", ")));
+            let clear = expected.is_empty() || expected == "literal string";
+            check.say(if clear {
+                problem
+            } else {
+                problem.label(format!("{expected} is expected"))
+            });
             check.hide_secret_line(error.span());
             None
         }

@@ -57,7 +57,8 @@ pub struct Incarnation {
 /// How far a service's events were committed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stream {
-    /// The driver's incarnation.
+    /// The driver's incarnation: the greatest that was committed, so each must be greater than the
+    /// one before (a driver takes the time at which it started).
     pub epoch: u64,
     /// Last committed sequence number per shard.
     pub last: [u64; Shard::COUNT],

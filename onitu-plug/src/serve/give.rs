@@ -95,21 +95,25 @@ impl<P: Plug> Job<P> {
         }
         self.send(&Answer::Opened { id, content }, None).await?;
         let mut hasher = self.hash_prefix().await?;
+        let mut last = Bytes::new();
         while offset < content.size {
             let allowed = self.place.gate.allowance().await.ok_or(Stop::Gone)?;
             let left = u32::try_from(content.size - offset).unwrap_or(u32::MAX);
             let wanted = allowed.min(left);
             let permit = owned_permits(&self.ledger, wanted).await?;
-            let bytes = fill(&mut source, wanted).await?;
+            // The chunk before, already on its way, is hashed while the storage is reading.
+            let hashing = async { hasher.update(&last) };
+            let (filled, ()) = tokio::join!(biased; fill(&mut source, wanted), hashing);
+            let bytes = filled?;
             if bytes.len() != wanted as usize {
                 return Err(self.differs(offset + bytes.len() as u64, content.size).into());
             }
-            hasher.update(&bytes);
-            let chunk = Answer::Chunk { id, offset };
-            offset += bytes.len() as u64;
             self.place.gate.spend(permit);
-            self.send(&chunk, Some(bytes)).await?;
+            self.send(&Answer::Chunk { id, offset }, Some(bytes.clone())).await?;
+            offset += bytes.len() as u64;
+            last = bytes;
         }
+        hasher.update(&last);
         self.expect_end(&mut source, offset, content.size).await?;
         self.send(&Answer::End { id, checksum: hasher.finish() }, None).await?;
         // What is on its way counts until the puller has confirmed it.

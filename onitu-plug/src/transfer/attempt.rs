@@ -44,14 +44,18 @@ impl<S: Sink> Landing<S> {
     /// Writes the next bytes, however long it takes.
     async fn write(&mut self, bytes: Bytes, ticket: &Ticket, chunk: u32) -> Result<(), Failure> {
         let length = bytes.len() as u64;
-        self.hasher.update(&bytes);
-        let mut writing = pin!(self.sink.write(bytes));
-        let written = loop {
-            match timeout(SIGN_OF_LIFE, &mut writing).await {
-                Ok(written) => break written,
-                Err(_slow) => ticket.credit(0, chunk),
+        let mut writing = pin!(self.sink.write(bytes.clone()));
+        let written = async {
+            loop {
+                match timeout(SIGN_OF_LIFE, &mut writing).await {
+                    Ok(written) => break written,
+                    Err(_slow) => ticket.credit(0, chunk),
+                }
             }
         };
+        // Hashed while the storage is writing.
+        let hashed = async { self.hasher.update(&bytes) };
+        let (written, ()) = tokio::join!(biased; written, hashed);
         written.map_err(here)?;
         self.written += length;
         Ok(())
@@ -184,6 +188,8 @@ impl<'a, P: Plug> Attempt<'a, P> {
                         return Ok(Turn::Reset);
                     }
                 }
+                // A chunk was lost on the way; the source has checked that it sent all of them.
+                Some(Heard::End(_)) if self.is_short() => return Ok(Turn::Reset),
                 Some(Heard::End(checksum)) => return self.verify(checksum).map(Turn::Complete),
             }
         }
@@ -243,6 +249,10 @@ impl<'a, P: Plug> Attempt<'a, P> {
             ticket.credit(self.owed, self.pace.chunk_bytes());
             self.owed = 0;
         }
+    }
+
+    fn is_short(&self) -> bool {
+        self.landing.as_ref().is_some_and(|landing| landing.written < self.wanted.content.size)
     }
 
     fn verify(&self, theirs: Checksum) -> Result<Checksum, Failure> {

@@ -2,6 +2,8 @@
 
 pub(crate) mod fake;
 mod faults;
+#[cfg(feature = "process")]
+mod real;
 mod resume;
 
 use std::sync::atomic::Ordering;

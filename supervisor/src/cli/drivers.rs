@@ -1,5 +1,6 @@
 //! `onitu drivers`: what is installed.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -78,10 +79,11 @@ fn text(installed: &Installed) -> String {
                 "{name} {}  {}\n  {program}\n  can: {}\n",
                 manifest.version,
                 manifest.description,
-                abilities(&manifest.abilities)
+                abilities(manifest.abilities)
             );
             for option in &manifest.options {
-                text.push_str(&format!("  {}  {}\n", option_form(option), option.help));
+                // Writing to a text never fails.
+                let _ = writeln!(text, "  {}  {}", option_form(option), option.help);
             }
             text
         }
@@ -105,7 +107,7 @@ fn option_form(option: &OptionSpec) -> String {
     format!("{} ({kind}{need})", option.name)
 }
 
-fn abilities(abilities: &Abilities) -> String {
+fn abilities(abilities: Abilities) -> String {
     let all = [
         (abilities.rename, "rename"),
         (abilities.mtime, "mtime"),

@@ -11,7 +11,9 @@ mod drivers;
 mod explain;
 mod ls;
 mod pause;
+mod place;
 mod reload;
+mod render;
 mod rescan;
 mod resume;
 mod status;
@@ -27,9 +29,16 @@ use clap::{Parser, Subcommand};
 
 use crate::{BUG, Context, Failure};
 
+const ENVIRONMENT: &str = "\
+Environment:
+  ONITU_CONFIG   The configuration, when --config isn't given
+  ONITU_LOG      What the processes log: info (default), debug, onitu_plug=trace …
+  ONITU_BIN_DIR  Where programs and drivers are looked for first; then beside onitu, then on PATH
+  NO_COLOR       No colours";
+
 /// Keeps one set of files in step across many storage services.
 #[derive(Debug, Parser)]
-#[command(name = "onitu", version, max_term_width = 100)]
+#[command(name = "onitu", version, max_term_width = 100, after_help = ENVIRONMENT)]
 struct CommandLine {
     /// The configuration. Looked up as `$ONITU_CONFIG`, `./entries.toml`,
     /// `$XDG_CONFIG_HOME/onitu/entries.toml` when not given.

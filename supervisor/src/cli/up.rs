@@ -72,7 +72,7 @@ fn plan(context: &Context) -> anyhow::Result<Plan> {
 
 /// The life of an instance.
 async fn live(plan: Plan) -> anyhow::Result<ExitCode> {
-    let mut end = End::listen()?;
+    let Signals { mut end, mut hangup } = Signals::listen()?;
     let state_dir = &plan.entries.state_dir;
     let mut held = instance::Held::take(state_dir)?;
     let runtime_dir = RuntimeDir::create(&RuntimeDir::bases())?;
@@ -97,7 +97,7 @@ async fn live(plan: Plan) -> anyhow::Result<ExitCode> {
     let outcome = tokio::select! {
         outcome = work(&plan, runtime_dir.path(), &house, &log) => outcome.map(|never| match never {}),
         () = control::serve(listener, house.clone()) => Ok(()),
-        () = reload_on_hangup(runtime_dir.path(), &log) => Ok(()),
+        () = reload_on_hangup(&mut hangup, runtime_dir.path(), &log) => Ok(()),
         () = end.asked() => Ok(()),
     };
     log.screen().clear();
@@ -172,10 +172,7 @@ async fn start_redis(
 }
 
 /// SIGHUP means `onitu reload`.
-async fn reload_on_hangup(runtime_dir: &Path, log: &Log) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        return std::future::pending().await;
-    };
+async fn reload_on_hangup(hangup: &mut Signal, runtime_dir: &Path, log: &Log) {
     while hangup.recv().await.is_some() {
         let said = match connection::ask(&runtime_dir.join(CORE_SOCKET), &ToCore::Reload).await {
             Ok(FromCore::Done(sentence)) => format!("reloaded: {sentence}"),
@@ -187,21 +184,29 @@ async fn reload_on_hangup(runtime_dir: &Path, log: &Log) {
     }
 }
 
+/// The signals, listened to from the beginning.
+struct Signals {
+    end: End,
+    hangup: Signal,
+}
+
 /// The signals that end the program.
 struct End {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl End {
-    fn listen() -> anyhow::Result<End> {
+impl Signals {
+    fn listen() -> anyhow::Result<Signals> {
         let listen = |kind| signal(kind).context("can't listen to signals");
-        Ok(End {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
+        let terminate = listen(SignalKind::terminate())?;
+        let interrupt = listen(SignalKind::interrupt())?;
+        let hangup = listen(SignalKind::hangup())?;
+        Ok(Signals { end: End { terminate, interrupt }, hangup })
     }
+}
 
+impl End {
     async fn asked(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

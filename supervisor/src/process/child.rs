@@ -19,7 +19,7 @@ use super::{Child, Log, Program};
 const LINE_BYTES_MAX: u64 = 16 * 1024;
 /// How long the rest of a process' output is waited for after its end; a grandchild may keep the
 /// pipe open for ever.
-const OUTPUT_LIMIT: Duration = Duration::from_millis(300);
+const OUTPUT_LIMIT: Duration = Duration::from_millis(200);
 
 /// What all processes of an instance have in common.
 #[derive(Debug)]

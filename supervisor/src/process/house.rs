@@ -10,9 +10,6 @@ use onitu_core::status::ProcessStatus;
 
 use super::{Job, Launch, STOP_GRACE, Surroundings};
 
-#[cfg(test)]
-mod tests;
-
 /// Most drivers at once.
 const DRIVERS_MAX: usize = 1024;
 /// What every driver's process is called, before its service's name.
@@ -130,7 +127,7 @@ impl House {
     }
 
     /// Stops everything, children first: the drivers, then the Core and the Referee, then the
-    /// metadata server. Takes at most about eight seconds. Nothing is started afterwards.
+    /// metadata server. Takes at most ten seconds, even if nothing obeys. Nothing is started afterwards.
     pub async fn close(&self) {
         let mut jobs = {
             let mut jobs = self.jobs();

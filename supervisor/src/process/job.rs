@@ -19,7 +19,7 @@ mod tests;
 /// How long a program may take to end after it was asked to, before it is killed.
 pub const STOP_GRACE: Duration = Duration::from_secs(4);
 /// How long a killed process is waited for; only a kernel that is stuck takes longer.
-const KILL_LIMIT: Duration = Duration::from_secs(1);
+const KILL_LIMIT: Duration = Duration::from_millis(500);
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// A program that ran for so long is started again at once when it ends.

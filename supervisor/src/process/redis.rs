@@ -1,6 +1,7 @@
 //! The metadata server: how it is started, and whether it answers.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
@@ -54,7 +55,8 @@ pub fn url(runtime_dir: &Path) -> String {
         if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
             url.push(char::from(byte));
         } else {
-            url.push_str(&format!("%{byte:02X}"));
+            // Writing to a text never fails.
+            let _ = write!(url, "%{byte:02X}");
         }
     }
     url

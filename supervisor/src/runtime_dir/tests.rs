@@ -25,16 +25,22 @@ fn two_never_have_one_name() {
 }
 
 #[test]
-fn a_base_that_is_missing_or_too_deep_is_passed_over() {
+fn a_base_that_is_missing_too_deep_or_open_to_others_is_passed_over() {
     let place = tempfile::tempdir().unwrap();
     let deep = place.path().join("d".repeat(PATH_BYTES_MAX));
     std::fs::create_dir(&deep).unwrap();
     let missing = place.path().join("missing");
-    let made = RuntimeDir::create(&[missing.clone(), deep.clone(), "/tmp".into()]).unwrap();
-    assert!(made.path().starts_with("/tmp"));
-
-    let error = RuntimeDir::create(&[missing, deep]).unwrap_err().to_string();
-    assert!(error.contains("missing") && error.contains("too long"), "{error}");
+    let open = place.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let mut bases = vec![missing, deep, open];
+    let error = RuntimeDir::create(&bases).unwrap_err().to_string();
+    for reason in ["missing", "too long", "others could"] {
+        assert!(error.contains(reason), "{error}");
+    }
+    bases.push("/tmp".into());
+    let made = RuntimeDir::create(&bases).unwrap();
+    assert_eq!(made.path().parent(), Some(Path::new("/tmp")));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::scene::Scene;
 use crate::subject::Subject;
 
 /// A case that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Runs one case on a runtime of its own and fails the test if the promise is broken, or if an
 /// ability is said to be missing that the manifest has. What [`suite!`](crate::suite) calls.

@@ -21,10 +21,6 @@ fn refused(answer: FromCore) -> (String, u8) {
     }
 }
 
-fn named(name: &str) -> Option<String> {
-    Some(name.to_owned())
-}
-
 async fn is_paused(house: &House, name: &str) -> bool {
     house.registry().await.by_name(name).expect("registered").paused
 }
@@ -33,10 +29,10 @@ async fn is_paused(house: &House, name: &str) -> bool {
 async fn a_paused_service_is_stopped_and_the_others_go_on() {
     let house = House::new(&["laptop", "nas"]).await;
     let laptop = house.pid("laptop");
-    assert_eq!(done(house.core.answer(ToCore::Pause(named("nas"))).await), "paused `nas`");
+    assert_eq!(done(house.core.answer(ToCore::Pause(Some("nas".into()))).await), "paused `nas`");
     assert!(is_paused(&house, "nas").await);
     assert_eq!((house.pid("nas"), house.pid("laptop")), (None, laptop));
-    let again = house.core.answer(ToCore::Pause(named("nas"))).await;
+    let again = house.core.answer(ToCore::Pause(Some("nas".into()))).await;
     assert_eq!(done(again), "paused already: `nas`");
     assert_eq!(done(house.core.answer(ToCore::Resume(None)).await), "resumed `nas`");
     assert!(house.pid("nas").is_some());
@@ -45,7 +41,7 @@ async fn a_paused_service_is_stopped_and_the_others_go_on() {
 #[tokio::test]
 async fn a_pause_survives_a_restart_of_the_core_a_reload_and_a_flush() {
     let mut house = House::new(&["laptop", "nas"]).await;
-    done(house.core.answer(ToCore::Pause(named("nas"))).await);
+    done(house.core.answer(ToCore::Pause(Some("nas".into()))).await);
 
     house.restart_core().await;
     assert!(is_paused(&house, "nas").await);
@@ -100,9 +96,9 @@ async fn a_driver_installed_later_is_found_by_a_reload() {
 async fn unknown_services_are_refused_with_the_nearest_name() {
     let house = House::new(&["laptop", "nas"]).await;
     for request in [
-        ToCore::Pause(named("nsa")),
-        ToCore::Resume(named("nsa")),
-        ToCore::Rescan(named("nsa")),
+        ToCore::Pause(Some("nsa".into())),
+        ToCore::Resume(Some("nsa".into())),
+        ToCore::Rescan(Some("nsa".into())),
     ] {
         let (message, code) = refused(house.core.answer(request).await);
         assert_eq!(code, 1);
@@ -114,7 +110,7 @@ async fn unknown_services_are_refused_with_the_nearest_name() {
 async fn a_rescan_is_asked_of_the_driver() {
     let house = House::new(&["laptop", "nas"]).await;
     let (laptop, nas) = (house.drive(1, "laptop").await, house.drive(2, "nas").await);
-    let said = done(house.core.answer(ToCore::Rescan(named("nas"))).await);
+    let said = done(house.core.answer(ToCore::Rescan(Some("nas".into()))).await);
     assert_eq!(said, "scanning `nas`");
     let said = done(house.core.answer(ToCore::Rescan(None)).await);
     assert_eq!(said, "scanning `laptop`, `nas`");
@@ -132,8 +128,8 @@ async fn a_service_that_can_not_scan_is_refused_and_the_others_scan() {
     let (message, code) = refused(house.core.answer(ToCore::Rescan(None)).await);
     assert_eq!((&*message, code), ("`nas` is unavailable: the root is gone", 1));
     assert_eq!(laptop.rescans.load(Ordering::Relaxed), 1);
-    done(house.core.answer(ToCore::Pause(named("nas"))).await);
-    let (message, _) = refused(house.core.answer(ToCore::Rescan(named("nas"))).await);
+    done(house.core.answer(ToCore::Pause(Some("nas".into()))).await);
+    let (message, _) = refused(house.core.answer(ToCore::Rescan(Some("nas".into()))).await);
     assert_eq!(message, "`nas` is paused: `onitu resume nas` lets it go on");
 }
 
@@ -167,7 +163,7 @@ async fn while_the_store_is_away_status_answers_and_changes_are_refused() {
     let FromCore::Status(status) = house.core.answer(ToCore::Status).await else { panic!() };
     assert_eq!(status.services[0].state, ServiceState::Unavailable);
     assert_eq!(status.processes.len(), 1);
-    for request in [ToCore::Pause(named("nas")), ToCore::Reload, ToCore::Conflicts] {
+    for request in [ToCore::Pause(Some("nas".into())), ToCore::Reload, ToCore::Conflicts] {
         let (message, _) = refused(house.core.answer(request).await);
         assert!(message.contains("the metadata store (redis) is away"), "{message}");
     }

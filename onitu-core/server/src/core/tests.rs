@@ -39,10 +39,8 @@ async fn a_restarted_core_leaves_the_drivers_alone() {
 async fn a_service_added_or_removed_leaves_the_others_alone() {
     let house = House::new(&["nas", "laptop"]).await;
     let laptop = house.pid("laptop");
-    let change = Change {
-        configuration: Some(configuration(&["laptop", "usb"])),
-        ..Change::default()
-    };
+    let change =
+        Change { configuration: Some(configuration(&["laptop", "usb"])), ..Change::default() };
     let said = house.core.establish(change).await.unwrap();
     assert_eq!(said, "added `usb`; removed `nas`");
     assert_eq!(house.pid("laptop"), laptop);
@@ -87,8 +85,7 @@ async fn a_flushed_store_is_set_up_and_filled_again() {
 #[tokio::test]
 async fn drivers_whose_number_changed_by_a_flush_are_started_anew() {
     let house = House::new(&["nas", "laptop"]).await;
-    let change =
-        Change { configuration: Some(configuration(&["laptop"])), ..Change::default() };
+    let change = Change { configuration: Some(configuration(&["laptop"])), ..Change::default() };
     house.core.establish(change).await.unwrap();
     let before = house.pid("laptop");
     house.store.flush_all();
@@ -164,8 +161,7 @@ async fn what_a_removed_service_had_pending_is_forgotten() {
     let at = crate::tests::path("a.txt");
     commit.pending.insert((ServiceId(2), at.clone()), true);
     house.store.commit(vec![(onitu_core::Shard::of(&at), commit)]).await.unwrap();
-    let change =
-        Change { configuration: Some(configuration(&["nas"])), ..Change::default() };
+    let change = Change { configuration: Some(configuration(&["nas"])), ..Change::default() };
     house.core.establish(change).await.unwrap();
     assert_eq!(house.store.pending(ServiceId(2), 9).await.unwrap(), []);
 }

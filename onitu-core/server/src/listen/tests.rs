@@ -14,8 +14,7 @@ async fn connected(house: &House) -> UnixStream {
 async fn questions_are_answered_line_by_line_on_one_connection() {
     let house = House::new(&["nas"]).await;
     let mut stream = connected(&house).await;
-    let answer: FromCore =
-        serde_json::from_str(&ask(&mut stream, "\"status\"").await).unwrap();
+    let answer: FromCore = serde_json::from_str(&ask(&mut stream, "\"status\"").await).unwrap();
     let FromCore::Status(status) = answer else { panic!("{answer:?}") };
     assert_eq!(status.services[0].name, "nas");
     let answer = ask(&mut stream, r#"{"pause":"nas"}"#).await;

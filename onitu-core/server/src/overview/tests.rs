@@ -146,10 +146,7 @@ fn a_missing_driver_and_a_missing_process_are_told_apart() {
     parts.processes = Some(Vec::new());
     assert_eq!(nas(&parts).state, ServiceState::Starting);
     parts.missing = Arc::new(BTreeMap::from([("nas".to_owned(), "not installed".to_owned())]));
-    assert_eq!(
-        state_and_reason(&parts),
-        (ServiceState::Unavailable, "not installed".to_owned())
-    );
+    assert_eq!(state_and_reason(&parts), (ServiceState::Unavailable, "not installed".to_owned()));
 }
 
 #[test]

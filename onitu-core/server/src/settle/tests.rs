@@ -39,8 +39,7 @@ fn two_equal_looks_at_idle_drivers_are_settled() {
 
 #[test]
 fn busy_and_silent_drivers_are_named() {
-    let look =
-        look(&[("laptop", Heard::Busy), ("nas", Heard::Nothing), ("usb", Heard::Idle(1))]);
+    let look = look(&[("laptop", Heard::Busy), ("nas", Heard::Nothing), ("usb", Heard::Idle(1))]);
     assert_eq!(busy(&look).unwrap(), "`laptop` is busy; `nas` is not answering");
 }
 
@@ -122,10 +121,7 @@ async fn a_paused_service_is_in_step_unless_something_waits_for_it() {
     pause(&house, "nas").await;
     assert_eq!(house.core.going_on().await, None);
     pend(&house, 2, "a.txt").await;
-    assert_eq!(
-        house.core.going_on().await.unwrap(),
-        "1 change pending on `nas`, which is paused"
-    );
+    assert_eq!(house.core.going_on().await.unwrap(), "1 change pending on `nas`, which is paused");
 }
 
 #[tokio::test]
@@ -135,10 +131,7 @@ async fn an_unavailable_service_is_never_in_step() {
     let pid = house.pid("nas").unwrap();
     let report = Report { state: ServiceState::Unavailable, reason, pid, ..ready() };
     house.report(2, &report).await;
-    assert_eq!(
-        house.core.going_on().await.unwrap(),
-        "`nas` is unavailable: the root is gone"
-    );
+    assert_eq!(house.core.going_on().await.unwrap(), "`nas` is unavailable: the root is gone");
 }
 
 #[tokio::test]

@@ -102,3 +102,6 @@ impl Address {
         S::with_options(options)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ async fn deal(
     let mut tried = 0;
     while let Some(first) = saying.recv().await {
         let connected = connect(&address, &mut tried);
-        if let Ok(socket) = tokio::time::timeout(pace.patience(), connected).await {
+        if let Ok(socket) = tokio::time::timeout(pace.patience, connected).await {
             if carry(socket, pace, first, &mut saying, &heard).await.is_some() {
                 return;
             }

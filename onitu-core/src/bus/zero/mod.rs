@@ -36,9 +36,9 @@ impl ZeroBus {
     ///
     /// The path of a socket may have 107 bytes at most, so it should be a short one.
     pub fn new(runtime_dir: PathBuf) -> Self {
-        let tick = Duration::from_secs(1);
-        let silence_ticks = u32::try_from(SILENCE_MS / 1_000).unwrap_or(5);
-        Self { dir: runtime_dir, pace: Pace { tick, silence_ticks, idle_ticks: 30 } }
+        let patience = Duration::from_millis(SILENCE_MS);
+        let pace = Pace { tick: patience / 5, silence_ticks: 5, idle_ticks: 30, patience };
+        Self { dir: runtime_dir, pace }
     }
 
     /// The same, but looking after its connections every `tick`, so that tests needn't wait.
@@ -46,6 +46,7 @@ impl ZeroBus {
     pub(crate) fn with_tick(runtime_dir: PathBuf, tick: Duration) -> Self {
         let mut bus = Self::new(runtime_dir);
         bus.pace.tick = tick;
+        bus.pace.patience = Duration::from_secs(1);
         bus
     }
 
@@ -63,6 +64,8 @@ struct Pace {
     silence_ticks: u32,
     /// A connection that carried nothing for so many ticks is no longer looked after.
     idle_ticks: u32,
+    /// How long a dealer's messages wait for a router.
+    patience: Duration,
 }
 
 impl Pace {
@@ -71,11 +74,6 @@ impl Pace {
             tokio::time::interval_at(tokio::time::Instant::now() + self.tick, self.tick);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         interval
-    }
-
-    /// How long a dealer's messages wait for a router.
-    fn patience(self) -> Duration {
-        self.tick * self.silence_ticks
     }
 }
 

@@ -217,3 +217,26 @@ fn key_of(pipe: &Pipeline, at: usize) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::server::Server;
+
+    #[tokio::test]
+    async fn a_connection_that_was_given_up_is_ended_before_another_is_used() {
+        let server = Server::start();
+        drop(server.store().await);
+        let link = Link::open(&server.url()).await.unwrap();
+        let mut old = link.live().await.unwrap();
+        link.give_up(old.peer.clone()).await;
+        let mut get = Pipeline::new();
+        get.cmd("GET").arg("key");
+        assert_eq!(link.run(&get).await.unwrap(), [Value::Nil]);
+        // Somebody still holds the old connection, as a task does that waits for an answer.
+        let mut late = Pipeline::new();
+        late.cmd("SET").arg("key").arg("late");
+        assert!(old.connection.send_packed_commands(&late, 0, 1).await.is_err());
+        assert_eq!(link.run(&get).await.unwrap(), [Value::Nil]);
+    }
+}

@@ -2,7 +2,8 @@
 //! tag, one `MULTI`/`EXEC` a commit (`docs/protocol.md`, "Store").
 //!
 //! [`link`] is the connection, [`keys`] the names, [`buckets`] the arithmetic of large
-//! directories, [`read`] and [`commit`] the records, [`work`] what is to be done about them. This room knows nothing of what records mean.
+//! directories, [`read`] and [`commit`] the records, [`work`] what is to be done about them. This
+//! room knows nothing of what records mean.
 
 mod buckets;
 mod commit;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redis::{Pipeline, Value};
+use redis::Pipeline;
 
 use super::link::Link;
 use super::{PAGE, keys, value};
@@ -79,7 +79,7 @@ pub async fn problems(
         let values = link.run(&pipe).await?;
         for ((shard, cursor), value) in cursors.iter_mut().zip(values) {
             let key = keys::problems(*shard, service);
-            let (next, found): (u64, Vec<(Vec<u8>, Vec<u8>)>) = value::read(value, &key)?;
+            let (next, found): (u64, value::Pairs) = value::read(value, &key)?;
             *cursor = next;
             for (path, fault) in found {
                 first.insert(value::path(path, &key)?, value::json(&fault, &key)?);

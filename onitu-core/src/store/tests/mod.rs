@@ -5,7 +5,7 @@ mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
-mod server;
+pub mod server;
 
 use super::*;
 use crate::{Content, Tag};

@@ -1,6 +1,7 @@
 //! What was interrupted goes on where it was.
 
 use onitu_core::bus::Weather;
+use onitu_core::message::{Answer, decode, encode};
 
 use super::*;
 
@@ -95,6 +96,26 @@ async fn a_long_beginning_is_checked_without_the_puller_giving_up() {
     pair.source.turn(Knobs { read_delay, ..Knobs::default() });
     pair.fetch(&path, state).await.expect("fetched");
     assert_eq!(pair.here.bytes(&path), Some(bytes));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_lost_on_the_way_is_asked_for_again() {
+    for lost in [1, 5, 20] {
+        let mut chunks = 0;
+        let pair = Pair::relayed(move |frames| {
+            if matches!(decode(&frames[0]), Ok(Answer::Chunk { .. })) {
+                chunks += 1;
+                if chunks == lost {
+                    *frames = vec![encode(&Answer::Pong)];
+                }
+            }
+        })
+        .await;
+        let (path, bytes) = (path("large"), noise(5 * MIB));
+        let state = pair.source.put(&path, Kind::File, bytes.clone());
+        pair.fetch(&path, state).await.expect("fetched");
+        assert_eq!(pair.here.bytes(&path), Some(bytes));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -156,7 +156,7 @@ pub async fn an_impossible_name_is_a_problem_and_ends_nothing<S: Subject>(
     scene.place("file", b"bytes").await?;
     scene.place("zebra", b"bytes").await?;
     same("the root", &scene.names("").await?, &["file".to_owned(), "zebra".to_owned()].into())?;
-    let problems = scene.list("").await?.into_iter().filter(|it| is_problem(it)).count();
+    let problems = scene.list("").await?.into_iter().filter(is_problem).count();
     same("the number of problems", &problems, &1)?;
     Ok(Verdict::Kept)
 }

@@ -1,5 +1,7 @@
 //! What the manifest says of the driver before it is run.
 
+#![expect(clippy::unused_async, reason = "all cases are called alike")]
+
 use std::collections::BTreeSet;
 
 use onitu_plug::{Manifest, OptionKind, PROTOCOL_VERSION, Plug};

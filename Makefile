@@ -1,0 +1,60 @@
+# Two commands: `make run` shows Onitu at work, `make test` checks everything.
+# Both first install what is missing, and say so. The steps of `make test` can be run alone.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The programs of an Onitu: found beside each other, so built into one directory.
+PROGRAMS := -p onitu -p onitu-core-server -p onitu-referee -p onitu-driver-local
+
+# Two real-process tests at once, as .config/nextest.toml says for nextest.
+THREADS := 2
+
+.PHONY: help run test need format lint docs examples programs tests demo-clean
+
+help:
+	@echo "make run         install what is missing, build, keep demo/laptop and demo/nas in step"
+	@echo "make test        install what is missing, check the format, lints, docs and every test"
+	@echo "make demo-clean  remove what make run made: demo/ and state/"
+	@echo "Steps of make test: need format lint docs examples programs tests"
+
+run: need
+	cargo build --locked --release $(PROGRAMS) -p xtask
+	exec "$${CARGO_TARGET_DIR:-target}/release/xtask" demo
+
+test: need format lint docs examples programs tests
+
+need:
+	@xtask/need cc=gcc redis-server=redis-server
+
+format:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+
+examples:
+	cargo test --locked --workspace --doc --quiet
+
+# Real-process tests start these; cargo builds no other package's programs for a test.
+programs:
+	cargo build --locked --workspace --bins
+
+# Last, so that its summary ends the output.
+tests: programs
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --locked --workspace; \
+	else \
+		echo "cargo-nextest isn't installed: plain cargo test, slower and without time limits"; \
+		cargo test --locked --workspace --lib --bins --tests --no-fail-fast -- --test-threads=$(THREADS) \
+			| tee /dev/stderr \
+			| awk '/^test result:/ { passed += $$4; failed += $$6 } \
+				END { print passed + 0 " passed, " failed + 0 " failed" }'; \
+	fi
+
+demo-clean:
+	rm -rf demo state

@@ -1,0 +1,187 @@
+//! Telling what may have changed: inotify, one thread, one watch per directory.
+//!
+//! `docs/design/0003-watching.md` says why it isn't the crate `notify`. The thread sleeps until
+//! the kernel has something to tell; only what can't be watched is polled.
+
+mod stream;
+mod tree;
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use onitu_plug::{Fault, Hints};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
+use tokio::sync::{oneshot, watch};
+use tokio::task::spawn_blocking;
+
+use crate::client::Root;
+use crate::fault::{fault, lost, unavailable};
+
+/// So long may the kernel take to tell of a file that was made to see whether it does.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How far the watch goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Most directories that are watched.
+    pub(crate) watches_max: usize,
+    /// Pause between two looks at what isn't watched.
+    pub(crate) poll: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { watches_max: usize::MAX, poll: Duration::from_secs(30) }
+    }
+}
+
+/// The watch of one root.
+pub(crate) struct Watch {
+    root: Arc<Root>,
+    limits: Limits,
+    stage: watch::Sender<Stage>,
+    cookies_given: AtomicU64,
+}
+
+/// How far the watch is.
+#[derive(Clone)]
+enum Stage {
+    /// Nobody watches.
+    Off,
+    /// Watches are being set.
+    Beginning,
+    /// What happens is told; a cookie comes back.
+    Listening(Arc<Cookies>),
+    /// Nothing can be watched.
+    Polling,
+}
+
+/// Files made to see when the kernel tells of them, by name.
+#[derive(Default)]
+struct Cookies {
+    waiting: Mutex<HashMap<String, oneshot::Sender<()>>>,
+}
+
+impl Cookies {
+    fn wait_for(&self, name: &str) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.insert(name.to_owned(), sender);
+        receiver
+    }
+
+    fn arrived(&self, name: &str) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = waiting.remove(name) {
+            // Whoever waited may have given up.
+            let _ = sender.send(());
+        }
+    }
+
+    fn all_arrived(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).drain().for_each(
+            |(_, sender)| {
+                let _ = sender.send(());
+            },
+        );
+    }
+}
+
+/// Ends the thread when dropped.
+struct Stop {
+    wake: Arc<OwnedFd>,
+    stopped: Arc<AtomicBool>,
+    stage: watch::Sender<Stage>,
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.stage.send_modify(|stage| {
+            self.stopped.store(true, Ordering::Relaxed);
+            *stage = Stage::Off;
+        });
+        // A counter that is full already wakes the thread as well.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+}
+
+impl Watch {
+    /// The watch of `root`, not begun yet.
+    pub(crate) fn new(root: Arc<Root>, limits: Limits) -> Self {
+        Self { root, limits, stage: watch::Sender::new(Stage::Off), cookies_given: 0.into() }
+    }
+
+    /// Watches until dropped or impossible.
+    pub(crate) async fn run(&self, hints: Hints) -> Result<(), Fault> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|errno| fault("watch", self.root.shown(), errno))?;
+        let stop = Stop {
+            wake: Arc::new(wake),
+            stopped: Arc::new(AtomicBool::new(false)),
+            stage: self.stage.clone(),
+        };
+        self.stage.send_replace(Stage::Beginning);
+        let control = stream::Control {
+            wake: Arc::clone(&stop.wake),
+            stopped: Arc::clone(&stop.stopped),
+            stage: self.stage.clone(),
+        };
+        let (root, limits) = (Arc::clone(&self.root), self.limits);
+        let (done, ended) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("watch".to_owned())
+            .spawn(move || {
+                // Nobody listens any more if it was stopped.
+                let _ = done.send(stream::run(&root, limits, &hints, control));
+            })
+            .map_err(|error| unavailable(format!("can't start a thread: {error}")))?;
+        let outcome = ended.await.map_err(|_| lost("the watch"));
+        drop(stop);
+        outcome?
+    }
+
+    /// Returns when everything that happened before was hinted at, as far as it is watched.
+    pub(crate) async fn settle(&self) -> Result<(), Fault> {
+        let mut stage = self.stage.subscribe();
+        let cookies = loop {
+            let now = stage.borrow_and_update().clone();
+            let changed = match now {
+                Stage::Listening(cookies) => break cookies,
+                Stage::Polling => return Ok(()),
+                // However long that takes: it is as many system calls as there are directories.
+                Stage::Beginning => stage.changed().await.is_ok(),
+                Stage::Off => tokio::time::timeout(SETTLE_TIMEOUT, stage.changed()).await.is_ok(),
+            };
+            if !changed {
+                return Err(unavailable(format!("`{}` isn't watched", self.root.shown())));
+            }
+        };
+        let name = format!("{:x}", self.cookies_given.fetch_add(1, Ordering::Relaxed));
+        let arrived = cookies.wait_for(&name);
+        self.touch(name).await?;
+        match tokio::time::timeout(SETTLE_TIMEOUT, arrived).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(unavailable(format!(
+                "the kernel doesn't tell of changes in `{}`: is it a network file system?",
+                self.root.shown()
+            ))),
+        }
+    }
+
+    /// Makes the file `name` and removes it again: the kernel tells of both.
+    async fn touch(&self, name: String) -> Result<(), Fault> {
+        let root = Arc::clone(&self.root);
+        let touched = spawn_blocking(move || {
+            let cookies = root.areas().cookies();
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
+            openat(cookies, &name, flags, Mode::from_raw_mode(0o600))?;
+            unlinkat(cookies, &name, AtFlags::empty())
+        });
+        let touched = touched.await.map_err(|_| lost("a call"))?;
+        touched.map_err(|errno| fault("write in", self.root.shown(), errno))
+    }
+}

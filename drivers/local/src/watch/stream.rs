@@ -1,0 +1,488 @@
+//! The thread that reads what inotify tells and says it in paths.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use onitu_plug::{Fault, FaultKind, Hint, Hints, Kind, Path};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::fs::{Dir, FileType, OFlags, Timespec};
+use rustix::io::Errno;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::tree::{Tree, Wd};
+use super::{Cookies, Limits, Stage};
+use crate::client::Root;
+use crate::fault::{fault, unavailable};
+use crate::name;
+use crate::state::{self, There};
+
+/// Room for some thousand events.
+const BUFFER_BYTES: usize = 128 * 1024;
+/// The second half of a rename follows the first at once, but not always in the same read.
+const PAIR: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+/// Most hints that are held back to be told together.
+const TOLD_MAX: usize = 8_192;
+
+/// How the thread is ended, and where it says how far it is.
+pub(super) struct Control {
+    pub(super) wake: Arc<OwnedFd>,
+    pub(super) stopped: Arc<AtomicBool>,
+    pub(super) stage: watch::Sender<Stage>,
+}
+
+impl Control {
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Not after it was stopped: the next watch may have begun.
+    fn set(&self, to: Stage) {
+        self.stage.send_if_modified(|stage| {
+            let own = !self.is_stopped();
+            if own {
+                *stage = to;
+            }
+            own
+        });
+    }
+}
+
+/// The first half of a rename, until the next event.
+struct Moving {
+    cookie: u32,
+    /// Its watch, if it is a watched directory.
+    directory: Option<Wd>,
+}
+
+struct Stream<'a> {
+    root: &'a Root,
+    limits: Limits,
+    hints: &'a Hints,
+    control: Control,
+    inotify: Arc<OwnedFd>,
+    tree: Tree,
+    round: u32,
+    cookies: Arc<Cookies>,
+    cookies_wd: Wd,
+    arrived: Vec<String>,
+    told: Vec<(Path, Hint)>,
+    moving: Option<Moving>,
+    /// The first directory for which there was no watch left, and when it is tried again.
+    unwatched: Option<(String, Instant)>,
+}
+
+/// Watches until stopped.
+pub(super) fn run(
+    root: &Root,
+    limits: Limits,
+    hints: &Hints,
+    control: Control,
+) -> Result<(), Fault> {
+    let Some(inotify) = begin(root, limits, hints, &control)? else { return Ok(()) };
+    let cookies_wd = add(&inotify, root.areas().cookies(), WatchFlags::CREATE)
+        .map_err(|errno| fault("watch", root.shown(), errno));
+    let mut stream = Stream {
+        root,
+        limits,
+        hints,
+        control,
+        inotify: Arc::new(inotify),
+        tree: Tree::default(),
+        round: 0,
+        cookies: Arc::default(),
+        cookies_wd: cookies_wd?,
+        arrived: Vec::new(),
+        told: Vec::new(),
+        moving: None,
+        unwatched: None,
+    };
+    stream.watch_everything();
+    let listening = Stage::Listening(Arc::clone(&stream.cookies));
+    stream.control.set(listening);
+    // Whatever changed in a directory before its watch was set.
+    hints.rescan("the watch has begun");
+    let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+    while stream.sleep()? {
+        let inotify = Arc::clone(&stream.inotify);
+        stream.drain(&mut Reader::new(&*inotify, buffer.spare_capacity_mut()))?;
+    }
+    Ok(())
+}
+
+/// An inotify instance, polling until there is one; nothing if stopped before.
+fn begin(
+    root: &Root,
+    limits: Limits,
+    hints: &Hints,
+    control: &Control,
+) -> Result<Option<OwnedFd>, Fault> {
+    let mut told = false;
+    while !control.is_stopped() {
+        match inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC) {
+            Ok(inotify) => {
+                if told {
+                    hints.notice(None);
+                }
+                return Ok(Some(inotify));
+            }
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {}
+            Err(errno) => return Err(fault("watch", root.shown(), errno)),
+        }
+        if !told {
+            told = true;
+            control.set(Stage::Polling);
+            hints.notice(Some(format!(
+                "no inotify instance is left: the folder is polled every {} s; raise the limit \
+                 with `sysctl fs.inotify.max_user_instances=1024`",
+                limits.poll.as_secs()
+            )));
+        }
+        wait(&[&control.wake], Some(timespec(limits.poll)))?;
+        hints.rescan("it can't be watched, only polled");
+    }
+    Ok(None)
+}
+
+impl Stream<'_> {
+    /// Sleeps until there is something to read; false if stopped.
+    fn sleep(&mut self) -> Result<bool, Fault> {
+        loop {
+            let due = self.unwatched.as_ref().map(|(_, due)| *due);
+            let pause = due.map(|due| due.saturating_duration_since(Instant::now()));
+            if pause.is_some_and(|pause| pause.is_zero()) {
+                self.poll();
+                continue;
+            }
+            let ready = wait(&[&self.control.wake, &self.inotify], pause.map(timespec))?;
+            if self.control.is_stopped() {
+                return Ok(false);
+            }
+            if ready > 0 {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Has everything scanned, since not everything is watched, and tries again to watch it.
+    fn poll(&mut self) {
+        self.hints.rescan("not every directory can be watched");
+        let Some((path, _)) = self.unwatched.take() else { return };
+        let opened = self.root.directory(&path, OFlags::RDONLY);
+        if let Ok(dir) = opened
+            && self.add(&dir, path.is_empty()).is_err()
+        {
+            self.give_up(path);
+            return;
+        }
+        self.watch_everything();
+        if self.unwatched.is_none() {
+            self.hints.notice(None);
+            self.hints.rescan("every directory is watched again");
+        }
+    }
+
+    /// Reads all there is and tells it.
+    fn drain(&mut self, reader: &mut Reader<'_, &OwnedFd>) -> Result<(), Fault> {
+        loop {
+            match reader.next() {
+                Ok(event) => {
+                    let (wd, flags) = (event.wd(), event.events());
+                    self.hear(wd, flags, event.cookie(), event.file_name())?;
+                }
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => {
+                    if self.moving.is_some() && wait(&[&self.inotify], Some(PAIR))? > 0 {
+                        continue;
+                    }
+                    self.moved_out();
+                    self.tell();
+                    return Ok(());
+                }
+                Err(errno) => return Err(fault("watch", self.root.shown(), errno)),
+            }
+            if self.told.len() >= TOLD_MAX && self.moving.is_none() {
+                self.tell();
+            }
+            if self.control.is_stopped() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Says what was heard, and only then that the cookies behind it came.
+    fn tell(&mut self) {
+        self.hints.tell_all(self.told.drain(..));
+        for name in self.arrived.drain(..) {
+            self.cookies.arrived(&name);
+        }
+    }
+
+    fn hear(
+        &mut self,
+        wd: Wd,
+        flags: ReadFlags,
+        cookie: u32,
+        file_name: Option<&CStr>,
+    ) -> Result<(), Fault> {
+        let pair = self
+            .moving
+            .take_if(|moving| flags.contains(ReadFlags::MOVED_TO) && moving.cookie == cookie);
+        self.moved_out();
+        if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
+            self.overflowed();
+        } else if wd == self.cookies_wd {
+            self.arrived.extend(file_name.and_then(|name| name.to_str().ok()).map(str::to_owned));
+        } else if flags.contains(ReadFlags::UNMOUNT)
+            || (self.tree.root() == Some(wd)
+                && flags
+                    .intersects(ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::IGNORED))
+        {
+            let path = self.tree.path(wd).unwrap_or_default();
+            return Err(unavailable(format!(
+                "the folder `{}/{path}` was moved, removed or unmounted",
+                self.root.shown()
+            )));
+        } else if flags.contains(ReadFlags::IGNORED) {
+            self.tree.remove(wd);
+        } else if let (Some(directory), Some(name)) = (self.tree.path(wd), file_name) {
+            self.happened(wd, &directory, name, flags, pair, cookie);
+        }
+        Ok(())
+    }
+
+    /// Something happened to `name` in `directory`.
+    fn happened(
+        &mut self,
+        wd: Wd,
+        directory: &str,
+        name: &CStr,
+        flags: ReadFlags,
+        pair: Option<Moving>,
+        cookie: u32,
+    ) {
+        let joined = |name: &str| {
+            if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
+        };
+        let name = match name::text(name) {
+            Ok(name) if name::is_own_name(directory, name) => return,
+            Ok(name) => name,
+            Err(shown) => {
+                let shown = joined(&shown);
+                let is_there = !flags.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM);
+                let fault = is_there.then(|| name::not_text(&shown));
+                return self.hints.problem(shown, fault);
+            }
+        };
+        let path = match Path::new(&joined(name)) {
+            Ok(path) => path,
+            Err(error) => {
+                let fault = Fault::new(FaultKind::InvalidName, error.to_string());
+                return self.hints.problem(joined(name), Some(fault));
+            }
+        };
+        let hint = if flags.contains(ReadFlags::ISDIR) {
+            self.directory(wd, &path, flags, pair, cookie)
+        } else {
+            self.file(&path, flags, pair.is_some(), cookie)
+        };
+        self.told.push((path, hint));
+    }
+
+    fn file(&mut self, path: &Path, flags: ReadFlags, is_pair: bool, cookie: u32) -> Hint {
+        // A file saved under another name and renamed can have the inode, size and clock tick of
+        // the one before last. Onitu's own come from where nothing is watched, so alone.
+        if flags.contains(ReadFlags::CLOSE_WRITE) || is_pair {
+            return Hint::Written;
+        }
+        if flags.contains(ReadFlags::MODIFY) {
+            return Hint::Writing;
+        }
+        if flags.contains(ReadFlags::MOVED_FROM) {
+            self.moving = Some(Moving { cookie, directory: None });
+        }
+        if flags.contains(ReadFlags::CREATE) {
+            // A new file is announced empty and closed later; a link or another name never is.
+            let there = self.root.parent(path).and_then(|dir| state::at(&dir, path.name()));
+            let is_begun = matches!(&there, Ok(There::Is(new))
+                if new.state.content.kind == Kind::File && new.links == 1);
+            return if is_begun { Hint::Writing } else { Hint::Changed };
+        }
+        Hint::Changed
+    }
+
+    fn directory(
+        &mut self,
+        wd: Wd,
+        path: &Path,
+        flags: ReadFlags,
+        pair: Option<Moving>,
+        cookie: u32,
+    ) -> Hint {
+        if flags.contains(ReadFlags::MOVED_FROM) {
+            let directory = self.tree.child(wd, path.name());
+            if let Some(directory) = directory {
+                self.tree.detach(directory);
+            }
+            self.moving = Some(Moving { cookie, directory });
+            return Hint::Tree;
+        }
+        if flags.contains(ReadFlags::MOVED_TO)
+            && let Some(directory) = pair.and_then(|moving| moving.directory)
+        {
+            // The watches below go on, with another name above them.
+            self.tree.insert(directory, Some(wd), path.name(), self.round);
+            return Hint::Tree;
+        }
+        if flags.contains(ReadFlags::DELETE) {
+            return Hint::Changed;
+        }
+        // Watched first, listed then: what was made in it meanwhile is told with the tree.
+        let known = self.watch_tree(path.as_str(), Some(wd), false);
+        if known && flags.contains(ReadFlags::CREATE) { Hint::Changed } else { Hint::Tree }
+    }
+
+    /// The first half of a rename stayed alone: it went out of the root.
+    fn moved_out(&mut self) {
+        let moving = self.moving.take();
+        if let Some(directory) = moving.and_then(|moving| moving.directory) {
+            self.unwatch(directory);
+        }
+    }
+
+    fn unwatch(&mut self, wd: Wd) {
+        for wd in self.tree.remove(wd) {
+            // Gone by itself if the directory was removed.
+            let _ = inotify::remove_watch(&*self.inotify, wd);
+        }
+    }
+
+    /// The kernel had more to tell than it keeps: directories may have appeared unheard.
+    fn overflowed(&mut self) {
+        self.told.clear();
+        self.watch_everything();
+        self.hints.rescan("more happened at once than the kernel keeps");
+        self.arrived.clear();
+        self.cookies.all_arrived();
+    }
+
+    /// Watches every directory, and none that isn't below the root any more.
+    fn watch_everything(&mut self) {
+        self.round += 1;
+        self.watch_tree("", None, true);
+        if self.unwatched.is_none() && !self.control.is_stopped() {
+            for wd in self.tree.unseen(self.round) {
+                self.unwatch(wd);
+            }
+        }
+    }
+
+    /// Watches the directory `top` (in the directory that `parent` watches) and those below it,
+    /// each before it is listed. Unless `again`, one that is watched already is left alone; tells
+    /// whether `top` was.
+    fn watch_tree(&mut self, top: &str, parent: Option<Wd>, again: bool) -> bool {
+        let mut waiting = vec![(top.to_owned(), parent)];
+        let mut top_known = false;
+        while let Some((path, parent)) = waiting.pop() {
+            if self.control.is_stopped() {
+                break;
+            }
+            // What can't be opened is told by whoever lists it; what is gone again needs no watch.
+            let Ok(dir) = self.root.directory(&path, OFlags::RDONLY) else { continue };
+            let wd = match self.add(&dir, path.is_empty()) {
+                Ok(wd) => wd,
+                Err(Errno::NOSPC | Errno::NOMEM) => {
+                    self.give_up(path);
+                    break;
+                }
+                Err(_) => continue,
+            };
+            let name = path.rsplit('/').next().unwrap_or("");
+            let known = self.tree.insert(wd, parent, name, self.round);
+            if path == top {
+                top_known = known;
+            }
+            if !known || again {
+                waiting.extend(subdirectories(&dir, &path).map(|path| (path, Some(wd))));
+            }
+        }
+        top_known
+    }
+
+    fn add(&self, dir: &OwnedFd, is_root: bool) -> Result<Wd, Errno> {
+        if self.tree.len() >= self.limits.watches_max {
+            return Err(Errno::NOSPC);
+        }
+        let mut flags = WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::MODIFY
+            | WatchFlags::CLOSE_WRITE
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::MOVED_TO
+            | WatchFlags::ATTRIB;
+        if is_root {
+            flags |= WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
+        }
+        add(&self.inotify, dir, flags)
+    }
+
+    /// There are too few watches: from now on everything is polled as well.
+    fn give_up(&mut self, path: String) {
+        let due = Instant::now() + self.limits.poll;
+        if self.unwatched.replace((path, due)).is_none() {
+            self.hints.notice(Some(format!(
+                "too few inotify watches: {} directories are watched, the others are polled every \
+                 {} s; raise the limit with `sysctl fs.inotify.max_user_watches=1048576`",
+                self.tree.len(),
+                self.limits.poll.as_secs()
+            )));
+        }
+    }
+}
+
+/// Watches the directory that is open as `dir`: by its descriptor, so that no link is followed.
+fn add(inotify: &OwnedFd, dir: &OwnedFd, flags: WatchFlags) -> Result<Wd, Errno> {
+    let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    inotify::add_watch(inotify, path, flags | WatchFlags::ONLYDIR | WatchFlags::EXCL_UNLINK)
+}
+
+/// The paths of the directories in the open directory `dir`, whose path is `path`.
+fn subdirectories<'a>(dir: &'a OwnedFd, path: &'a str) -> impl Iterator<Item = String> + 'a {
+    let entries = Dir::read_from(dir).into_iter().flatten().flatten();
+    entries.filter_map(move |entry| {
+        let name = entry.file_name().to_str().ok()?;
+        if name == "." || name == ".." || name::is_own_name(path, name) {
+            return None;
+        }
+        let is_directory = match entry.file_type() {
+            FileType::Directory => true,
+            FileType::Unknown => state::at(dir, name).is_ok_and(|there| {
+                there.state().is_some_and(|state| state.content.kind == Kind::Directory)
+            }),
+            _ => false,
+        };
+        let joined = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+        is_directory.then_some(joined)
+    })
+}
+
+/// Waits until one of `fds` can be read; tells how many can.
+fn wait(fds: &[&Arc<OwnedFd>], timeout: Option<Timespec>) -> Result<usize, Fault> {
+    let mut polled: Vec<_> =
+        fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
+    match poll(&mut polled, timeout.as_ref()) {
+        Ok(ready) => Ok(ready),
+        Err(Errno::INTR) => Ok(0),
+        Err(errno) => Err(fault("wait for", "changes", errno)),
+    }
+}
+
+fn timespec(duration: std::time::Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}

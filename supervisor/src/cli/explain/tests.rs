@@ -1,0 +1,102 @@
+use onitu_core::status::{PendingStatus, StatementStatus};
+
+use super::*;
+
+fn unknown() -> Explanation {
+    Explanation {
+        path: Path::new("Photos/cat.jpg").unwrap(),
+        revision: 0,
+        gone: false,
+        kind: None,
+        size: 0,
+        checksum: None,
+        holders: Vec::new(),
+        targets: Vec::new(),
+        statements: Vec::new(),
+        pending: Vec::new(),
+    }
+}
+
+fn holder(service: &str, revision: u64) -> HolderStatus {
+    HolderStatus { service: service.to_owned(), revision, current: revision == 3 }
+}
+
+fn statement(line: usize, text: &str, matches: bool) -> StatementStatus {
+    StatementStatus { line, text: text.to_owned(), matches }
+}
+
+fn known() -> Explanation {
+    Explanation {
+        revision: 3,
+        kind: Some(Kind::File),
+        size: 1_234_567,
+        checksum: Some("a9993e364706816aba3e25717850c26c9cd0d89d".to_owned()),
+        holders: vec![holder("laptop", 3), holder("nas", 2), holder("usb", 0)],
+        targets: vec!["laptop".to_owned(), "nas".to_owned()],
+        statements: vec![
+            statement(1, "sync everything to laptop, nas", true),
+            statement(2, "sync \"Documents/**\" to s3", false),
+        ],
+        pending: vec![PendingStatus {
+            service: "nas".to_owned(),
+            work: "get revision 3".to_owned(),
+            reason: "being transferred from `laptop`, 34 % done".to_owned(),
+        }],
+        ..unknown()
+    }
+}
+
+#[test]
+fn a_file_under_way() {
+    insta::assert_snapshot!(text(&known(), Paint::Plain), @r"
+    Photos/cat.jpg
+      file, 1.1 MiB (1,234,567 bytes), revision 3, SHA-1 a9993e364706816aba3e25717850c26c9cd0d89d
+    held by
+      laptop  revision 3, current
+      nas     revision 2
+      usb     another content, which will get a conflict name
+    should be on
+      laptop, nas
+    because of
+      line 1 of the rules: sync everything to laptop, nas
+    still to do
+      nas: get revision 3; being transferred from `laptop`, 34 % done
+    ");
+}
+
+#[test]
+fn a_path_nobody_knows() {
+    let mut unknown = unknown();
+    unknown.statements = vec![statement(1, "sync \"Documents/**\" to s3", false)];
+    insta::assert_snapshot!(text(&unknown, Paint::Plain), @r"
+    Photos/cat.jpg
+      nothing is known of it
+    should be on
+      no service
+    because of
+      no statement of the rules matches
+    still to do
+      nothing
+    ");
+}
+
+#[test]
+fn other_kinds_and_a_deletion() {
+    let mut it = known();
+    it.kind = Some(Kind::Directory);
+    assert_eq!(content(&it), "  directory, revision 3\n");
+    it.kind = Some(Kind::Symlink);
+    (it.size, it.checksum) = (7, None);
+    assert_eq!(content(&it), "  symbolic link, 7 B, revision 3, SHA-1 not known yet\n");
+    it.gone = true;
+    assert_eq!(content(&it), "  deleted as revision 3, the deletion is on its way\n");
+    it.path = Path::root();
+    assert!(text(&it, Paint::Plain).starts_with("the root of the tree\n"));
+}
+
+#[test]
+fn without_rules_everything_goes_everywhere() {
+    let mut it = known();
+    it.statements = vec![statement(0, "no rules: everything goes to every service", true)];
+    assert_eq!(statements(&it), "no rules: everything goes to every service\n");
+}
