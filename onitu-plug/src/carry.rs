@@ -43,6 +43,7 @@ impl<P: Plug> Carrier<'_, P> {
         match &self.order.action {
             Action::Pull { revision, content, expect, sources } => {
                 let state = self.pull(*revision, content, *expect, sources).await?;
+                self.look_at_parent(*expect);
                 Ok(vec![self.placed(state, *revision)])
             }
             Action::MakeDirectory { revision, expect } => {
@@ -75,6 +76,15 @@ impl<P: Plug> Carrier<'_, P> {
             return Ok(state);
         }
         Err(Fault::new(FaultKind::Changed, format!("`{path}` is not what was expected there")))
+    }
+
+    /// A new path may have made its directory, which nobody has told yet.
+    fn look_at_parent(&self, expect: Option<Tag>) {
+        if let (None, Some(parent)) = (expect, self.order.path.parent())
+            && !parent.is_root()
+        {
+            self.shared.hints.tell(parent, Hint::Changed);
+        }
     }
 
     async fn pull(
@@ -160,6 +170,7 @@ impl<P: Plug> Carrier<'_, P> {
             self.shared.hints.tell(from.clone(), Hint::Changed);
         }
         let mut state = renamed?;
+        self.look_at_parent(expect);
         state.content.checksum = content.checksum;
         let gone = Event::Gone { path: from.clone(), order: None, moved_to: Some(path.clone()) };
         Ok(vec![self.placed(state, revision), gone])

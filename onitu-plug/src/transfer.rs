@@ -17,7 +17,7 @@ mod progress;
 pub(crate) mod tests;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -109,7 +109,6 @@ struct Shared {
     streams: Arc<Semaphore>,
     smalls: Arc<Semaphore>,
     board: Arc<Board>,
-    active: AtomicUsize,
 }
 
 impl Puller {
@@ -123,7 +122,6 @@ impl Puller {
                 streams: Arc::new(Semaphore::new(STREAM_BYTES_MAX)),
                 smalls: Arc::new(Semaphore::new(SMALL_BYTES_MAX)),
                 board: Arc::default(),
-                active: AtomicUsize::new(0),
             }),
         }
     }
@@ -142,7 +140,6 @@ impl Puller {
         wanted: &Wanted,
         from: Origin,
     ) -> Result<State, Failure> {
-        let _active = Active::new(&self.shared);
         Attempt::new(self, plug, wanted, from).run().await
     }
 
@@ -150,18 +147,6 @@ impl Puller {
     pub(crate) fn progress(&self) -> Vec<TransferStatus> {
         self.sweep();
         self.shared.board.statuses()
-    }
-
-    /// How many fetches are under way.
-    pub(crate) fn active(&self) -> usize {
-        self.shared.active.load(Ordering::Relaxed)
-    }
-
-    /// Closes the connection to `service`; transfers under way from it fail.
-    pub(crate) fn forget(&self, service: ServiceId) {
-        // Dropped outside the lock.
-        let line = self.lines(|lines| lines.remove(&service));
-        drop(line);
     }
 
     fn lines<T>(&self, change: impl FnOnce(&mut HashMap<ServiceId, Line>) -> T) -> T {
@@ -208,20 +193,4 @@ impl Puller {
 
 fn ending() -> Fault {
     Fault::new(FaultKind::Cancelled, "the driver is ending")
-}
-
-/// Counts a fetch while it is under way.
-struct Active<'a>(&'a Shared);
-
-impl<'a> Active<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        shared.active.fetch_add(1, Ordering::Relaxed);
-        Self(shared)
-    }
-}
-
-impl Drop for Active<'_> {
-    fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -5,7 +5,7 @@
 //!
 //! | observed | base = revision | base behind, or none |
 //! |---|---|---|
-//! | the record's bytes | holder; other attributes make a new revision | holder |
+//! | the record's bytes | holder; other attributes make a new revision | holder; its executable bit is set as recorded |
 //! | new content | new revision | **conflict**: foreign holder, set aside |
 //! | gone | tombstone | ignored: the service is brought up to date again |
 //!
@@ -113,7 +113,7 @@ impl Seen<'_> {
             let foreign = held.is_some_and(|held| held.revision == Holder::FOREIGN);
             // The tag says that nothing changed; only the bytes themselves may say otherwise.
             match same_bytes {
-                Some(true) if foreign && !self.record.gone => return self.holder_of_current(),
+                Some(true) if foreign && !self.record.gone => {}
                 Some(false) if is_current => {}
                 _ if is_current => return self.holder_of_current(),
                 _ => return self.record.clone(),
@@ -123,7 +123,8 @@ impl Seen<'_> {
             return if self.mode == Mode::Backup { self.foreign() } else { self.new_revision() };
         }
         match (same_bytes, is_current) {
-            (Some(true), false) => self.holder_of_current(),
+            (Some(true), false) if self.is_executable_as_recorded() => self.holder_of_current(),
+            (Some(true), false) => self.attributes_behind(),
             (Some(true), true) if self.record.content.same_attributes(&self.state.content) => {
                 self.holder_of_current()
             }
@@ -140,6 +141,27 @@ impl Seen<'_> {
         if after.content.checksum.is_none() && after.content.size == self.state.content.size {
             after.content.checksum = self.state.content.checksum;
         }
+        after
+    }
+
+    /// Whether a file's executable bit agrees. Its mtime may differ where two services had the
+    /// same bytes before they met: no file is touched for that.
+    fn is_executable_as_recorded(&self) -> bool {
+        self.record.content.executable == self.state.content.executable
+    }
+
+    /// The service has the bytes but not the executable bit of the record: the record moves on by
+    /// one revision, and the service is the one behind.
+    fn attributes_behind(&self) -> Record {
+        let mut after = self.record.clone();
+        after.revision += 1;
+        for holder in &mut after.holders {
+            if holder.revision == self.record.revision {
+                holder.revision = after.revision;
+            }
+        }
+        after.set_holder(self.service, self.record.revision, self.state.tag);
+        after.content.checksum = after.content.checksum.or(self.state.content.checksum);
         after
     }
 

@@ -16,11 +16,22 @@ pub struct Question<'a> {
     pub need: Need,
     /// The record of the path that `record.moved` names; [`None`] when there is none.
     pub moved: Option<&'a Record>,
-    /// Whether the service still holds something below the path.
-    pub holds_children: bool,
+    /// What is still below the path, where that matters.
+    pub children: Children,
     /// Whether a hint in a tombstone is so fresh that the other half of the rename may be on its
     /// way.
     pub fresh: bool,
+}
+
+/// What stands below a directory that shall be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Children {
+    /// Nothing that the service holds.
+    None,
+    /// Something that the service holds and has to remove first.
+    Going,
+    /// Something that lives: the directory has to live with it.
+    Living,
 }
 
 /// What to do now.
@@ -32,6 +43,8 @@ pub enum Plan {
     Wait(&'static str),
     /// This.
     Do(Action),
+    /// The directory can't go ([`crate::decide::Observed::Occupied`]).
+    Keep,
 }
 
 /// The order for `question`, with `sources` (holders of the current revision that can be reached,
@@ -82,8 +95,12 @@ fn renameable(question: &Question<'_>) -> Option<Holder> {
 
 fn remove(question: &Question<'_>, held: Holder) -> Plan {
     let record = question.record;
-    if record.content.kind == Kind::Directory && question.holds_children {
-        return Plan::Wait("something in it has to be removed first");
+    if record.content.kind == Kind::Directory {
+        match question.children {
+            Children::None => {}
+            Children::Going => return Plan::Wait("something in it has to be removed first"),
+            Children::Living => return Plan::Keep,
+        }
     }
     if let Some(to) = &record.moved {
         match question.moved {

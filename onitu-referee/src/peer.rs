@@ -131,8 +131,6 @@ impl Peer {
             self.stream = Stream { epoch, last: [0; Shard::COUNT] };
             self.heard = self.stream.last;
             self.forget_orders();
-        } else if !self.is_alive() {
-            self.forget_orders();
         }
         self.heard_at = Some(Instant::now());
         true

@@ -87,6 +87,21 @@ pub fn play(
     round
 }
 
+/// A record changed for another reason than an event.
+pub fn revise(
+    world: &World,
+    path: &Path,
+    before: Option<&Record>,
+    after: Option<&Record>,
+) -> Round {
+    let mut round = Round::default();
+    if before != after {
+        note_change(world, path, before, after, &mut round);
+        round.changed.insert(path.clone());
+    }
+    round
+}
+
 fn play_one(
     world: &World,
     records: &mut BTreeMap<Path, Option<Record>>,

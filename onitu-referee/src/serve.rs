@@ -38,8 +38,8 @@ pub(crate) enum Input {
     Batch(ServiceId, Batch),
     /// A driver lives.
     Heartbeat(ServiceId, Heartbeat),
-    /// A driver answered the request under way, or didn't.
-    Answered(ServiceId, Option<Reply>),
+    /// A driver answered the request under way.
+    Answered(ServiceId, Reply),
 }
 
 /// The Referee of all shards.
@@ -214,7 +214,7 @@ impl Referee {
             Input::Answered(service, reply) => {
                 if let Some((peer, _)) = self.peers.get_mut(&service) {
                     peer.asking = false;
-                    if let Some(Reply::Taken { epoch, batches }) = reply {
+                    if let Reply::Taken { epoch, batches } = reply {
                         peer.answered(epoch);
                         batches.into_iter().for_each(|batch| peer.accept(batch, arrived));
                     }

@@ -234,11 +234,8 @@ async fn iterate(store: &RedisStore, tree: &Tree) -> anyhow::Result<()> {
     let mut seen = BTreeMap::new();
     let mut from = Some(Cursor::default());
     while let Some(cursor) = from {
-        let t = Instant::now();
         let (directories, next) = store.directories(&cursor).await?;
-        let a = t.elapsed();
         let listed = store.list(&directories).await?;
-        println!("scan {a:?} list {:?} of {} {}", t.elapsed() - a, directories.len(), listed.iter().map(|l| l.len()).sum::<usize>());
         seen.extend(directories.into_iter().zip(listed.iter().map(BTreeMap::len)));
         from = next;
     }

@@ -10,7 +10,7 @@ use crate::area::Area;
 
 /// Up to so many files and directories are flushed one by one, more by one call for all of their
 /// file system: that one also waits for what other programs have written there.
-const FEW: usize = 8;
+const FEW: usize = 2;
 
 /// What waits to be flushed together.
 #[derive(Default)]

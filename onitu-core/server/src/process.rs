@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use onitu_core::bus::ZeroBus;
 use onitu_core::drivers::Places;
-use onitu_core::store::{RedisStore, Store};
+use onitu_core::store::{RedisStore, Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -64,14 +64,20 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { config, runtime, redis } = arguments;
     let mut end = signal(SignalKind::terminate()).context("can't listen to signals")?;
+    tokio::select! {
+        ended = live(arguments) => ended,
+        _ = end.recv() => {
+            info!("told to end");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn live(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { config, runtime, redis } = arguments;
     let sources = Arc::new(Disked::new(config, Places::of_this_process()));
-    let store = Arc::new(RedisStore::connect(&redis).await?);
-    let bus = Arc::new(ZeroBus::new(runtime.clone()));
-    let supervisor = Supervisor::new(runtime.join("supervisor.sock"));
-    let socket = runtime.join("core.sock");
-    let place = Place { runtime_dir: runtime, redis_url: redis };
+    let store = Arc::new(connect(&redis).await?);
     let configuration = match sources.configuration() {
         Ok(configuration) => configuration,
         Err(problems) => {
@@ -83,15 +89,33 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             registered
         }
     };
+    let bus = Arc::new(ZeroBus::new(runtime.clone()));
+    let supervisor = Supervisor::new(runtime.join("supervisor.sock"));
+    let socket = runtime.join("core.sock");
+    let place = Place { runtime_dir: runtime, redis_url: redis };
     let core = Arc::new(Core::new(store, bus, supervisor, sources, place, configuration));
     let listener =
         listen::bind(&socket).with_context(|| format!("can't listen at `{}`", socket.display()))?;
     tokio::select! {
         () = tend(&core) => {}
         () = serve(core.clone(), listener) => {}
-        _ = end.recv() => info!("told to end"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Connects to the store, as soon as it is there.
+async fn connect(url: &str) -> Result<RedisStore, StoreError> {
+    let mut wait = TEND_AGAIN;
+    loop {
+        match RedisStore::connect(url).await {
+            Err(StoreError::Unavailable(reason)) => {
+                warn!("waiting for the metadata store: {reason}");
+                sleep(wait).await;
+                wait = (wait * 2).min(TEND_EVERY);
+            }
+            connected => return connected,
+        }
+    }
 }
 
 /// What was registered before: a Core that is started again while somebody is editing the

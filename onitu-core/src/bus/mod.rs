@@ -78,7 +78,7 @@ pub enum BusError {
 /// Messages that wait in a handle's channel; whoever says more waits.
 pub(crate) const QUEUE_MESSAGES: usize = 256;
 /// The same for what a dealer hears, of which each may be a chunk of a file.
-pub(crate) const QUEUE_CHUNKS: usize = 2;
+pub(crate) const QUEUE_CHUNKS: usize = 16;
 
 /// Refuses what is too large for the bus.
 pub(crate) fn fits(bytes: usize) -> Result<(), BusError> {

@@ -89,6 +89,14 @@ fn same_bytes_behind_become_held_without_a_transfer() {
 }
 
 #[test]
+fn same_bytes_behind_with_another_executable_bit_get_the_recorded_one() {
+    let before = record(1, file("x"), &[(A, 1, "a")]);
+    let executable = Content { executable: true, ..file("x") };
+    let joined = after(&before, B, &seen(executable, "b"));
+    assert_eq!(joined, record(2, file("x"), &[(A, 2, "a"), (B, 1, "b")]));
+}
+
+#[test]
 fn new_content_at_the_current_revision_is_a_new_revision() {
     let before = record(2, file("x"), &[(A, 2, "a"), (B, 2, "b")]);
     let edited = after(&before, B, &seen(file("yy"), "b2"));

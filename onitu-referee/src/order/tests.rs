@@ -31,13 +31,13 @@ fn record(revision: u64, gone: bool, holders: &[(ServiceId, u64, &str)]) -> Reco
 struct Asked {
     record: Record,
     moved: Option<Record>,
-    holds_children: bool,
+    children: Children,
     fresh: bool,
 }
 
 impl Asked {
     fn of(record: Record) -> Self {
-        Self { record, moved: None, holds_children: false, fresh: true }
+        Self { record, moved: None, children: Children::None, fresh: true }
     }
 
     fn plan(&self, sources: &[Origin]) -> Plan {
@@ -47,7 +47,7 @@ impl Asked {
             service: B,
             need: need(&self.record, B, true),
             moved: self.moved.as_ref(),
-            holds_children: self.holds_children,
+            children: self.children,
             fresh: self.fresh,
         };
         plan(&question, sources)
@@ -138,9 +138,11 @@ fn a_renamed_file_waits_for_its_rename_but_not_for_ever() {
 fn a_directory_goes_after_its_content() {
     let mut asked = Asked::of(record(3, true, &[(B, 2, "b")]));
     asked.record.content = Content::DIRECTORY;
-    asked.holds_children = true;
+    asked.children = Children::Going;
     assert!(matches!(asked.plan(FROM_A), Plan::Wait(_)));
-    asked.holds_children = false;
+    asked.children = Children::Living;
+    assert_eq!(asked.plan(FROM_A), Plan::Keep);
+    asked.children = Children::None;
     assert_eq!(asked.plan(FROM_A), Plan::Do(Action::Remove { expect: tag("b") }));
 }
 

@@ -8,7 +8,9 @@ use onitu_core::store::{Commit, StoreError};
 use onitu_core::{Kind, Need, Path, Record, ServiceId, Shard};
 
 use super::{Referee, is_worth_sending};
-use crate::order::{Plan, Question, plan};
+use crate::decide::{Observed, decide};
+use crate::order::{Children, Plan, Question, plan};
+use crate::round::revise;
 
 /// Paths asked from the store at once.
 const REFILL: usize = 2_048;
@@ -20,7 +22,7 @@ type Records = BTreeMap<Path, Option<Record>>;
 struct Case {
     path: Path,
     record: Option<Record>,
-    holds_children: bool,
+    children: Children,
 }
 
 impl Referee {
@@ -87,9 +89,11 @@ impl Referee {
         self.look_up(&hints, records).await?;
         let mut orders = Vec::new();
         let mut settled = Vec::new();
+        let mut kept = Vec::new();
         for case in cases {
             match self.plan_case(service, &case, records) {
                 Plan::Nothing => settled.push(case.path),
+                Plan::Keep => kept.push(case.path),
                 Plan::Wait(reason) => {
                     tracing::trace!(path = %case.path, reason, "work waits");
                     if let Some((peer, _)) = self.peers.get_mut(&service) {
@@ -103,7 +107,27 @@ impl Referee {
             }
         }
         self.forget_settled(service, settled).await?;
+        self.keep(service, kept, records).await?;
         Ok(orders)
+    }
+
+    /// Revives directories that were deleted while something was made in them.
+    async fn keep(
+        &mut self,
+        service: ServiceId,
+        paths: Vec<Path>,
+        records: &mut Records,
+    ) -> Result<(), StoreError> {
+        for path in paths {
+            let before = records.get(&path).cloned().flatten();
+            let mode = self.world.mode(service);
+            let after = decide(before.as_ref(), service, mode, &Observed::Occupied);
+            let round = revise(&self.world, &path, before.as_ref(), after.as_ref());
+            self.store.commit(round.commits.into_iter().collect()).await?;
+            records.insert(path, after);
+            self.after_commit(records, &round.changed, round.ended, round.released);
+        }
+        Ok(())
     }
 
     /// Adds the records of `paths` that aren't known in this turn yet.
@@ -126,22 +150,29 @@ impl Referee {
         let mut cases = Vec::new();
         for path in paths {
             let record = records.get(&path).cloned().flatten();
-            // Whether a directory that shall go is empty must be asked each time.
             let goes = record.as_ref().is_some_and(|record| {
                 record.content.kind == Kind::Directory
                     && self.world.need_of(&path, Some(record), service) == Need::Remove
             });
-            let holds_children = goes
-                && self
-                    .store
-                    .list(std::slice::from_ref(&path))
-                    .await?
-                    .iter()
-                    .flat_map(BTreeMap::values)
-                    .any(|child| child.holder(service).is_some());
-            cases.push(Case { path, record, holds_children });
+            // Whether a directory that shall go is empty must be asked each time.
+            let children = if goes { self.children(service, &path).await? } else { Children::None };
+            cases.push(Case { path, record, children });
         }
         Ok(cases)
+    }
+
+    async fn children(&self, service: ServiceId, path: &Path) -> Result<Children, StoreError> {
+        let listings = self.store.list(std::slice::from_ref(path)).await?;
+        let mut children = Children::None;
+        for child in listings.iter().flat_map(BTreeMap::values) {
+            if !child.gone {
+                return Ok(Children::Living);
+            }
+            if child.holder(service).is_some() {
+                children = Children::Going;
+            }
+        }
+        Ok(children)
     }
 
     fn plan_case(&self, service: ServiceId, case: &Case, records: &Records) -> Plan {
@@ -152,7 +183,7 @@ impl Referee {
             service,
             need: self.world.need_of(&case.path, Some(record), service),
             moved: record.moved.as_ref().and_then(|path| records.get(path)?.as_ref()),
-            holds_children: case.holds_children,
+            children: case.children,
             fresh: self.fresh.contains_key(&case.path),
         };
         plan(&question, &self.sources(service, record))

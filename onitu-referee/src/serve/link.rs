@@ -68,16 +68,18 @@ async fn ask(
 ) {
     let timeout = Duration::from_millis(limits::REQUEST_TIMEOUT_MS);
     while let Some(request) = asked.recv().await {
-        let answer = requester.request(message::encode(&request), timeout).await;
-        let reply = match answer.map(|bytes| message::decode::<Reply>(&bytes)) {
-            Ok(Ok(reply)) => Some(reply),
-            Ok(Err(error)) => {
-                tracing::warn!(%service, "{error}");
-                None
-            }
-            Err(error) => {
-                tracing::debug!(%service, "{error}");
-                None
+        let payload = message::encode(&request);
+        let reply = loop {
+            let answer = requester.request(payload.clone(), timeout).await;
+            match answer.map(|bytes| message::decode::<Reply>(&bytes)) {
+                Ok(Ok(reply)) => break reply,
+                // Whether it was heard is unknown, so it is asked again until it is answered:
+                // its orders would be under way for ever otherwise.
+                Ok(Err(error)) => {
+                    tracing::warn!(%service, "{error}");
+                    tokio::time::sleep(timeout).await;
+                }
+                Err(error) => tracing::debug!(%service, "{error}"),
             }
         };
         if to.send(Input::Answered(service, reply)).await.is_err() {

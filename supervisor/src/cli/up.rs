@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -171,9 +172,13 @@ async fn start_redis(
     }
 }
 
-/// SIGHUP means `onitu reload`.
+/// SIGHUP means `onitu reload`; if it comes because the terminal was closed, it means the end.
 async fn reload_on_hangup(hangup: &mut Signal, runtime_dir: &Path, log: &Log) {
+    let had_terminal = std::io::stderr().is_terminal();
     while hangup.recv().await.is_some() {
+        if had_terminal && !std::io::stderr().is_terminal() {
+            return;
+        }
         let said = match connection::ask(&runtime_dir.join(CORE_SOCKET), &ToCore::Reload).await {
             Ok(FromCore::Done(sentence)) => format!("reloaded: {sentence}"),
             Ok(FromCore::Error { message, .. }) => message,

@@ -1,7 +1,9 @@
 //! The dealing side of contents; [`super::contents`] says what is said.
 
 use tokio::sync::mpsc;
-use zeromq::{DealerSendHalf, DealerSocket, Socket, SocketEvent, SocketRecv, SocketSend};
+use zeromq::{
+    DealerSendHalf, DealerSocket, Socket, SocketEvent, SocketRecv, SocketSend, ZmqMessage,
+};
 
 use super::Pace;
 use super::address::Address;
@@ -70,7 +72,7 @@ async fn carry(
                     link.say(frames).await?;
                 } else {
                     closing = true;
-                    link.send.send(Kind::Bye.message()).await.ok()?;
+                    link.send(Kind::Bye.message()).await?;
                 }
             }
             permit = heard.reserve(), if waiting.is_some() => {
@@ -114,7 +116,12 @@ impl Link {
         let message = wrap(frames).inspect_err(|error| {
             tracing::error!(%error, "a message to a router was dropped, with its connection");
         });
-        self.send.send(message.ok()?).await.ok()
+        self.send(message.ok()?).await
+    }
+
+    /// Waits only when the crate's queue of 100,000 messages is full: then the router hangs.
+    async fn send(&mut self, message: ZmqMessage) -> Option<()> {
+        tokio::time::timeout(self.pace.patience, self.send.send(message)).await.ok()?.ok()
     }
 
     fn is_watched(&self) -> bool {
@@ -139,7 +146,7 @@ impl Link {
             return None;
         }
         if self.quiet_ticks > 0 {
-            self.send.send(Kind::Ping.message()).await.ok()?;
+            self.send(Kind::Ping.message()).await?;
         }
         Some(())
     }

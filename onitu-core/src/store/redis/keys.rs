@@ -38,12 +38,17 @@ pub const RECORDS_PATTERN: &str = "{??}:d:*";
 /// Matches every key that belongs to a shard.
 pub const SHARDED_PATTERN: &str = "{??}:*";
 
-/// The directory a key of [`RECORDS_PATTERN`] belongs to; [`None`] for other keys.
-pub fn directory(key: &[u8]) -> Option<Path> {
+/// The directory a key of [`RECORDS_PATTERN`] belongs to, and whether it is its first bucket;
+/// [`None`] for other keys.
+pub fn directory(key: &[u8]) -> Option<(Path, bool)> {
     let (shard, rest) = sharded(key)?;
-    let directory = rest.strip_prefix("d:")?.split('\0').next()?;
+    let rest = rest.strip_prefix("d:")?;
+    let (directory, is_first) = match rest.split_once('\0') {
+        Some((directory, _)) => (directory, false),
+        None => (rest, true),
+    };
     let path = Path::new(directory).ok()?;
-    (Shard::of_directory(directory) == shard).then_some(path)
+    (Shard::of_directory(directory) == shard).then_some((path, is_first))
 }
 
 /// Whether a key that matches [`SHARDED_PATTERN`] is one of ours.
@@ -99,7 +104,8 @@ mod tests {
         for text in ["", "a/b", "x}:d:y", "{07}:d:z", "a\nb", "*[?]", "\u{1f4a9}"] {
             for bucket in [0, 1, 77] {
                 let key = records(Shard::of_directory(text), text, bucket);
-                assert_eq!(directory(key.as_bytes()).unwrap().as_str(), text);
+                let (directory, is_first) = directory(key.as_bytes()).unwrap();
+                assert_eq!((directory.as_str(), is_first), (text, bucket == 0));
                 assert!(is_ours(key.as_bytes()));
             }
         }

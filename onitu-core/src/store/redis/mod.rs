@@ -64,6 +64,26 @@ impl RedisStore {
         Ok(((next != 0).then_some(next), found))
     }
 
+    /// Those of `directories` whose first bucket happens to be empty. The others are told when it
+    /// comes along: a large directory shall not be told once for each of its buckets.
+    async fn without_first_bucket(
+        &self,
+        directories: BTreeSet<Path>,
+    ) -> Result<Vec<Path>, StoreError> {
+        let mut pipe = Pipeline::new();
+        for directory in &directories {
+            let shard = Shard::of_directory(directory.as_str());
+            pipe.cmd("EXISTS").arg(keys::records(shard, directory.as_str(), 0));
+        }
+        let mut without = Vec::new();
+        for (directory, value) in directories.into_iter().zip(self.link.run(&pipe).await?) {
+            if !value::read::<bool>(value, "EXISTS")? {
+                without.push(directory);
+            }
+        }
+        Ok(without)
+    }
+
     /// Removes what a commit under way wrote after everything had been lost: half a truth.
     async fn clear_remains(&self) -> Result<(), StoreError> {
         let mut cursor = Some(0);
@@ -122,8 +142,15 @@ impl Store for RedisStore {
     async fn directories(&self, from: &Cursor) -> Result<(Vec<Path>, Option<Cursor>), StoreError> {
         let cursor = if from.0.is_empty() { 0 } else { value::number(&from.0, "a cursor")? };
         let (next, found) = self.scan(cursor, keys::RECORDS_PATTERN).await?;
-        // Buckets of one directory that come together are told once.
-        let page: BTreeSet<Path> = found.iter().filter_map(|key| keys::directory(key)).collect();
+        let (mut page, mut others) = (BTreeSet::new(), BTreeSet::new());
+        for (directory, is_first) in found.iter().filter_map(|key| keys::directory(key)) {
+            if is_first {
+                page.insert(directory)
+            } else {
+                others.insert(directory)
+            };
+        }
+        page.extend(self.without_first_bucket(others).await?);
         Ok((page.into_iter().collect(), next.map(|next| Cursor(next.to_string()))))
     }
 

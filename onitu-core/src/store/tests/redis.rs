@@ -82,6 +82,17 @@ async fn readers_never_miss_a_name_while_its_directory_is_split_and_joined() {
 }
 
 #[tokio::test]
+async fn a_large_directory_is_told_once_even_if_its_first_bucket_is_empty() {
+    let server = Server::start();
+    let store = server.store().await;
+    write(&store, &files("big", 3000, 1)).await;
+    assert_eq!(directories(&store).await, [path("big")]);
+    let first = format!("{{{}}}:d:big", Shard::of_directory("big"));
+    server.ask::<()>(&["DEL", &first]).await;
+    assert!(directories(&store).await.contains(&path("big")));
+}
+
+#[tokio::test]
 async fn flushall_is_seen_as_another_incarnation() {
     let server = Server::start();
     let store = server.store().await;
