@@ -308,6 +308,9 @@ pub struct Open {
     pub chunk_bytes: u32,
     /// Bytes that may be sent before more credit comes.
     pub credit_bytes: u32,
+    /// What the record says of the bytes. A holder that finds others has to look at its path again.
+    #[serde(default)]
+    pub checksum: Option<Checksum>,
 }
 
 /// What a holder says to a puller (ROUTER to DEALER).

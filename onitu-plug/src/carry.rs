@@ -170,6 +170,9 @@ impl<P: Plug> Carrier<'_, P> {
             self.shared.hints.tell(from.clone(), Hint::Changed);
         }
         let mut state = renamed?;
+        if !state.content.same_attributes(content) {
+            state = self.plug().set_attributes(path, state.tag, content).await?;
+        }
         self.look_at_parent(expect);
         state.content.checksum = content.checksum;
         let gone = Event::Gone { path: from.clone(), order: None, moved_to: Some(path.clone()) };

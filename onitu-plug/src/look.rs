@@ -112,7 +112,10 @@ async fn announce_findings<P: Plug>(
                 claims.push(finding.claim);
             }
             (Some(state), known) => {
-                if known.is_none() && state.content.kind == Kind::Directory {
+                let is_directory = state.content.kind == Kind::Directory;
+                let was_directory =
+                    finding.record.as_ref().is_some_and(|r| r.content.kind == Kind::Directory);
+                if is_directory && known.is_none() || was_directory && !is_directory {
                     looked.trees.push(finding.path.clone());
                 }
                 let moved = moves.from.get(&finding.path).cloned();
@@ -162,7 +165,7 @@ async fn describe<P: Plug>(
     let content = finding.record.as_ref().filter(|record| record.is_current_on(shared.id));
     let content = content.map(|record| record.content);
     if finding.known == Some(state.tag) {
-        let bytes_count = finding.hint == Hint::Written && state.content.kind == Kind::File;
+        let bytes_count = finding.hint == Hint::Written && state.content.kind != Kind::Directory;
         let recorded = content.and_then(|content| content.checksum);
         if !bytes_count || recorded.is_none() {
             return Ok(None);

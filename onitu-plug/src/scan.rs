@@ -3,11 +3,12 @@
 //! A scan only finds suspects; each of them is looked at before anything is told. A directory that
 //! can't be listed is unknown, not empty: nothing below it is suspected.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt, stream};
+use onitu_core::store::Cursor;
 use onitu_core::{Fault, FaultKind, Kind, Path, Record, State, Tag};
 use tokio::sync::mpsc;
 
@@ -58,6 +59,8 @@ pub(crate) async fn scan<P: Plug>(
     for chunk in tops.chunks(LOOK_MAX) {
         look_at(shared, chunk.to_vec()).await?;
     }
+    let whole = stack.first().is_some_and(Path::is_root);
+    let mut visited = HashSet::new();
     while !stack.is_empty() {
         let at = stack.len().saturating_sub(DIRECTORIES_AT_ONCE);
         let directories = stack.split_off(at);
@@ -69,6 +72,7 @@ pub(crate) async fn scan<P: Plug>(
             })
             .buffered(LISTINGS_AT_ONCE);
         while let Some((directory, records, listed)) = listings.next().await {
+            visited.insert(mark(&directory));
             compare(shared, &directory, &records, listed?, &mut suspects, &mut stack);
         }
         if suspects.new.len() >= NEW_MAX {
@@ -76,7 +80,40 @@ pub(crate) async fn scan<P: Plug>(
             look_in_turn(shared, new.into_keys().collect()).await?;
         }
     }
+    if whole {
+        find_orphans(shared, &visited, &mut suspects).await?;
+    }
     settle(shared, suspects).await
+}
+
+/// What a visited directory is remembered by.
+fn mark(directory: &Path) -> Tag {
+    Tag::of(directory.as_str().as_bytes())
+}
+
+/// Records below what is no directory any more: the walk can't come by them.
+async fn find_orphans<P: Plug>(
+    shared: &Arc<Shared<P>>,
+    visited: &HashSet<Tag>,
+    suspects: &mut Suspects,
+) -> Result<(), Fault> {
+    let mut cursor = Some(Cursor::default());
+    while let Some(from) = cursor {
+        let (directories, next) = shared.directories(&from).await?;
+        cursor = next;
+        let missed: Vec<Path> =
+            directories.into_iter().filter(|path| !visited.contains(&mark(path))).collect();
+        let listings = shared.listings(&missed).await?;
+        for (directory, records) in missed.iter().zip(listings) {
+            for (name, record) in &records {
+                let Ok(path) = directory.join(name) else { continue };
+                if let Some(tag) = shared.known_tag(&path, Some(record)) {
+                    suspects.gone.insert(path, tag);
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn list<P: Plug>(shared: &Shared<P>, directory: &Path) -> Result<Listed, Fault> {

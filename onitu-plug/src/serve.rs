@@ -31,6 +31,7 @@ use tracing::{debug, warn};
 use self::gate::Gate;
 use self::gather::Ready;
 use self::give::Job;
+use crate::hints::Hints;
 use crate::plug::Plug;
 
 /// Most transfers that wait or run; more are refused with [`FaultKind::RateLimited`].
@@ -48,11 +49,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// After so long a refused puller may ask again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Answers everything asked on `router` until the bus is closed. Dropping the future ends all
+/// Answers everything asked on `router` until the bus is closed. A path that is not as the asker
+/// was told is left to `hints`: it has changed, and perhaps nobody has seen it. Dropping the future ends all
 /// transfers; their pullers see silence and go elsewhere.
 pub(crate) async fn serve<P: Plug>(
     plug: Arc<P>,
     mut router: Router,
+    hints: Hints,
 ) -> Result<Infallible, BusError> {
     let (ready, waiting) = mpsc::channel(2 * TRANSFERS_MAX);
     let out = router.sender();
@@ -60,6 +63,7 @@ pub(crate) async fn serve<P: Plug>(
     tasks.spawn(gather::run(waiting, out.clone()));
     let giver = Arc::new(Giver {
         plug,
+        hints,
         out,
         ready,
         reads: Semaphore::new(READS_MAX),
@@ -86,6 +90,7 @@ type Key = (Peer, u64);
 /// What all transfers of a service share.
 struct Giver<P> {
     plug: Arc<P>,
+    hints: Hints,
     out: mpsc::Sender<(Peer, Frames)>,
     ready: mpsc::Sender<(Peer, Ready)>,
     reads: Semaphore,

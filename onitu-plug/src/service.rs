@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use onitu_core::status::Problem;
-use onitu_core::store::{Store, StoreError};
+use onitu_core::store::{Cursor, Store, StoreError};
 use onitu_core::{Fault, FaultKind, Path, Record, ServiceId, Tag};
 
 use crate::announce::Announcer;
@@ -85,6 +85,20 @@ impl<P: Plug> Shared<P> {
         loop {
             match self.store.list(directories).await {
                 Ok(listings) => return Ok(listings),
+                Err(error) => wait_for_store(error, &mut pause).await?,
+            }
+        }
+    }
+
+    /// Some directories that have records, and where to go on; waits while the store is away.
+    pub(crate) async fn directories(
+        &self,
+        from: &Cursor,
+    ) -> Result<(Vec<Path>, Option<Cursor>), Fault> {
+        let mut pause = STORE_RETRY_FIRST;
+        loop {
+            match self.store.directories(from).await {
+                Ok(found) => return Ok(found),
                 Err(error) => wait_for_store(error, &mut pause).await?,
             }
         }

@@ -162,7 +162,7 @@ impl<P: Plug> Session<P> {
         let router = bus.router(&Endpoint::contents(id)).await.map_err(closed)?;
         let orders = Orders::new(self.shared.clone(), self.puller.clone());
         let shared = &self.shared;
-        let served = serve(shared.plug.clone(), router);
+        let served = serve(shared.plug.clone(), router, shared.hints.clone());
         // The watch comes first: what changes while the scan runs is hinted at.
         tokio::select! {
             biased;

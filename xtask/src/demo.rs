@@ -39,14 +39,15 @@ async fn live() -> anyhow::Result<ExitCode> {
     }
     say(&format!("Keeping two folders in step: {LAPTOP} and {NAS} (see entries.toml)\n"));
     let mut end = End::listen()?;
-    let mut onitu = Onitu::start(programs()?)?;
+    let programs = programs()?;
+    let mut onitu = Onitu::start(&programs)?;
     let outcome = tokio::select! {
         code = onitu.ended() => return Ok(code),
         () = end.asked() => {
             say("\nstopping");
             Ok(ExitCode::SUCCESS)
         }
-        failed = show(&onitu.programs) => failed.map(|never| match never {}),
+        failed = show(&programs) => failed.map(|never| match never {}),
     };
     onitu.stop();
     loop {

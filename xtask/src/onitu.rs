@@ -1,6 +1,6 @@
 //! `onitu up` as a child of the demonstration, and the commands that ask it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitCode, Output, Stdio};
 
 use anyhow::Context as _;
@@ -14,15 +14,13 @@ const CONFIG: &str = "entries.toml";
 
 /// A running `onitu up`.
 pub struct Onitu {
-    /// Where its programs are.
-    pub programs: PathBuf,
     child: Child,
 }
 
 impl Onitu {
     /// Starts it, tied to this process: it ends with it however that ends, and Ctrl-C in the
     /// terminal reaches this process alone.
-    pub fn start(programs: PathBuf) -> anyhow::Result<Self> {
+    pub fn start(programs: &Path) -> anyhow::Result<Self> {
         let onitu = programs.join("onitu");
         let mut child = Command::new(&onitu)
             .args(["tied", "--parent", &std::process::id().to_string(), "--"])
@@ -38,7 +36,7 @@ impl Onitu {
                 say(&line);
             }
         });
-        Ok(Self { programs, child })
+        Ok(Self { child })
     }
 
     /// Waits for its end.

@@ -29,7 +29,7 @@ impl Tree {
             let what = match entry["kind"].as_str()? {
                 "directory" => "directory".to_owned(),
                 "symlink" => "link".to_owned(),
-                _ => format!("{} bytes", entry["size"].as_u64()?),
+                _ => format!("{} B", entry["size"].as_u64()?),
             };
             Some((path, (format!("{what}, on {holders}"), entry["mtime_ns"].as_i64()?)))
         });
@@ -76,7 +76,7 @@ mod tests {
     fn what_came_changed_and_went_is_told() {
         let before = tree(&[("a", 1, &["laptop"]), ("b", 1, &["nas"]), ("c", 1, &["nas"])]);
         let now = tree(&[("a", 1, &["laptop", "nas"]), ("c", 1, &["nas"]), ("d", 2, &["nas"])]);
-        let told = ["  ~ a (1 bytes, on laptop, nas)", "  + d (2 bytes, on nas)", "  - b"];
+        let told = ["  ~ a (1 B, on laptop, nas)", "  + d (2 B, on nas)", "  - b"];
         assert_eq!(now.since(&before, 9), told);
         assert!(now.since(&now, 9).is_empty());
     }

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use tokio::sync::Semaphore;
 
 use crate::area::{Area, Areas};
+use crate::echo::Echo;
 use crate::fault::{changed, fault, unavailable};
 use crate::marker::Marker;
 use crate::name;
@@ -30,6 +31,7 @@ pub(crate) struct Root {
     marker: Marker,
     areas: Areas,
     buffer: Arc<Semaphore>,
+    echo: Echo,
 }
 
 impl Root {
@@ -53,7 +55,8 @@ impl Root {
             unavailable(format!("{why}: the folder must be writable"))
         })?;
         let buffer = Arc::new(Semaphore::new(BUFFER_BYTES_MAX));
-        let root = Self { fd, path, service: service.to_owned(), marker, areas, buffer };
+        let service = service.to_owned();
+        let root = Self { fd, path, service, marker, areas, buffer, echo: Echo::default() };
         root.areas.check_renames(&shown)?;
         Ok(root)
     }
@@ -71,6 +74,11 @@ impl Root {
     /// Permits for bytes that wait in memory.
     pub(crate) fn buffer(&self) -> &Arc<Semaphore> {
         &self.buffer
+    }
+
+    /// The renames that the watch will tell of and that are Onitu's own.
+    pub(crate) fn echo(&self) -> &Echo {
+        &self.echo
     }
 
     /// Temporary files and trash of each mount.

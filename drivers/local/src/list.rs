@@ -75,7 +75,7 @@ fn found(
         Ok(There::Other(what)) => problem(name::not_synchronized(path.as_str(), what)),
         Err(errno) => {
             let fault = fault("look at", &path, errno);
-            if fault.is_of_service() { Err(fault) } else { problem(fault) }
+            if fault.kind == FaultKind::Unavailable { Err(fault) } else { problem(fault) }
         }
     }
 }

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use onitu_plug::{Abilities, Manifest, OptionKind, OptionSpec, PROTOCOL_VERSION};
 use serde::Deserialize;
 
-/// What `[services.NAME]` says to this driver.
+/// What `[services.NAME]` says to this driver; the Core has refused what the manifest doesn't name.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Options {
     /// The folder, absolute.
     pub root: PathBuf,

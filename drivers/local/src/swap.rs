@@ -134,7 +134,11 @@ pub(crate) fn rename(
     let replaces = !matches!(there, There::Nothing);
     let kept = if replaces { Some(area.trash().expect(to).map_err(failed)?) } else { None };
     let flags = if replaces { EXCHANGE } else { NOREPLACE };
-    renameat_with(&from_dir, from.name(), &to_dir, to.name(), flags).map_err(failed)?;
+    root.echo().expect(to);
+    if let Err(errno) = renameat_with(&from_dir, from.name(), &to_dir, to.name(), flags) {
+        root.echo().take(to);
+        return Err(failed(errno));
+    }
     let moved = state::at(&to_dir, to.name()).map_err(failed)?;
     let is_right = moved.is(Some(expect_from))
         && (!replaces || state::at(&from_dir, from.name()).map_err(failed)?.is(expect_to));

@@ -1,10 +1,6 @@
 //! What the Core answers to each request of the command line.
 
-use std::time::Duration;
-
 use onitu_core::control::{FromCore, ToCore};
-use onitu_core::limits::REQUEST_TIMEOUT_MS;
-use onitu_core::message::{Reply, Request, decode, encode};
 use onitu_core::status::{ConflictStatus, ServiceState, ServiceStatus};
 use onitu_core::store::{Conflict, Registry, StoreError};
 use onitu_core::{Path, Service};
@@ -127,15 +123,7 @@ impl Core {
             }
             _ => {}
         }
-        let patience = Duration::from_millis(REQUEST_TIMEOUT_MS);
-        let asked = self.requester(service.id).request(encode(&Request::Rescan), patience).await;
-        match asked.map(|reply| decode(&reply)) {
-            Ok(Ok(Reply::Done)) => None,
-            Ok(Ok(Reply::Refused(fault))) => Some(format!("`{name}` refused: {fault}")),
-            Ok(Ok(_)) => Some(format!("`{name}` answered something else")),
-            Ok(Err(error)) => Some(format!("`{name}` gave {error}")),
-            Err(error) => Some(format!("`{name}` can't be asked: {error}")),
-        }
+        self.ask_to_scan(service).await.err().map(|why| format!("`{name}` {why}"))
     }
 }
 

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use onitu_core::bus::{Bus, Endpoint, Requester};
 use onitu_core::control::Wanted;
-use onitu_core::status::Report;
 use onitu_core::store::{Incarnation, Registry, Store, StoreError};
 use onitu_core::{Service, ServiceId};
 use tracing::{info, warn};
 
 use crate::configuration::{Configuration, Sources};
 use crate::register::{self, Place};
+use crate::scans::Scans;
 use crate::supervisor::Supervisor;
 
 /// The catalogue of services, and everything that is needed to keep it true.
@@ -28,6 +28,7 @@ pub struct Core {
     changing: tokio::sync::Mutex<()>,
     known: Mutex<Known>,
     requesters: Mutex<BTreeMap<ServiceId, Arc<Requester>>>,
+    scans: Mutex<Scans>,
 }
 
 /// What the Core remembers between two requests.
@@ -46,14 +47,7 @@ struct Known {
     missing: Arc<BTreeMap<String, String>>,
     /// What the supervisor has yet to be told.
     run: Option<Vec<Wanted>>,
-    /// The scans that were seen done, by service.
-    scans: BTreeMap<String, Scan>,
-    /// Scans that count for nothing because what they found was lost with the store.
-    void_scans: Arc<BTreeMap<String, Scan>>,
 }
-
-/// A scan that was done: which process, which incarnation of it, its how manieth.
-pub(crate) type Scan = (u32, u64, u64);
 
 /// What an operation asks to be different.
 #[derive(Default)]
@@ -82,8 +76,6 @@ impl Core {
             salt: None,
             missing: Arc::default(),
             run: None,
-            scans: BTreeMap::new(),
-            void_scans: Arc::default(),
         };
         Self {
             store,
@@ -94,11 +86,17 @@ impl Core {
             changing: tokio::sync::Mutex::new(()),
             known: Mutex::new(known),
             requesters: Mutex::default(),
+            scans: Mutex::default(),
         }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which scans were done, and which of them count.
+    pub(crate) fn scans(&self) -> MutexGuard<'_, Scans> {
+        self.scans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The services and rules as far as they are known; provisional until
@@ -110,11 +108,6 @@ impl Core {
     /// Why services have no process, by name.
     pub(crate) fn missing(&self) -> Arc<BTreeMap<String, String>> {
         self.known().missing.clone()
-    }
-
-    /// Scans whose findings were lost, by service.
-    pub(crate) fn void_scans(&self) -> Arc<BTreeMap<String, Scan>> {
-        self.known().void_scans.clone()
     }
 
     /// Whether the store holds the registry and the supervisor was told what to run.
@@ -151,22 +144,11 @@ impl Core {
             }
             self.establish(Change::default()).await?;
         }
-        self.note_scans().await?;
-        let _alone = self.changing.lock().await;
-        self.tell_supervisor().await;
-        Ok(())
-    }
-
-    async fn note_scans(&self) -> Result<(), StoreError> {
-        let reports = self.store.reports().await?;
-        let mut known = self.known();
-        let registry = known.registry.clone();
-        for service in &registry.services {
-            if let Some(report) = reports.get(&service.id) {
-                known.scans.insert(service.name.clone(), scan(report));
-            }
+        {
+            let _alone = self.changing.lock().await;
+            self.tell_supervisor().await;
         }
-        Ok(())
+        self.tend_scans().await
     }
 
     /// Brings registry and processes to what is known and `change`, and answers what is different.
@@ -248,11 +230,11 @@ impl Core {
         let programs = self.programs(&registry.services).await;
         let mut known = self.known();
         if known.generation.as_ref().is_some_and(|before| *before != generation) {
-            known.void_scans = Arc::new(known.scans.clone());
+            self.scans().lose();
         }
         let salt = known.salt.get_or_insert_with(|| generation.clone()).clone();
         let (run, missing) = register::wanted(&registry, &programs, &self.place, &salt);
-        known.scans.retain(|name, _| registry.by_name(name).is_some());
+        self.scans().keep(&registry);
         known.configuration = configuration;
         known.registry = Arc::new(registry);
         known.registered = Some(incarnation);
@@ -294,11 +276,6 @@ impl Core {
             Err(error) => warn!("{error}"),
         }
     }
-}
-
-/// The last scan that `report` tells of.
-pub(crate) fn scan(report: &Report) -> Scan {
-    (report.pid, report.epoch, report.scans)
 }
 
 fn paused(before: &Registry, change: &BTreeMap<String, bool>) -> BTreeSet<String> {

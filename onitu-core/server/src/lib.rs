@@ -18,6 +18,7 @@ mod overview;
 mod parts;
 mod process;
 mod register;
+mod scans;
 mod settle;
 mod sources;
 mod supervisor;

@@ -9,7 +9,8 @@ use onitu_core::store::{Counts, Registry, StoreError};
 use onitu_core::{Fault, Path, ServiceId, clock};
 use tokio::time::timeout;
 
-use crate::core::{Core, Scan};
+use crate::core::Core;
+use crate::scans::Scan;
 
 /// The store is waited for so long before a status says that it is away.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
@@ -59,7 +60,7 @@ impl Core {
             registry,
             established: self.is_established(),
             missing: self.missing(),
-            void_scans: self.void_scans(),
+            void_scans: self.scans().void(),
             stored,
             processes: processes.ok(),
             now_ms: clock::now_ms(),

@@ -13,17 +13,20 @@ use onitu_core::message::{Reply, Request, decode, encode};
 use onitu_core::status::{REFEREE, ServiceState, ServiceStatus};
 use tokio::task::JoinSet;
 
-use crate::core::{Core, scan};
+use crate::core::Core;
 use crate::overview::{status, store_away};
 use crate::parts::Parts;
+use crate::scans::scan;
 
 /// What a driver answered to whether it is settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// Nothing is under way; a number that grows with everything that happens.
     Idle(u64),
     /// Something is under way.
     Busy,
+    /// It can't tell, for this reason.
+    Refused(String),
     /// No answer in time.
     Nothing,
 }
@@ -69,6 +72,7 @@ fn heard(reply: &[u8]) -> Heard {
     match decode(reply) {
         Ok(Reply::Settled { idle: true, activity }) => Heard::Idle(activity),
         Ok(Reply::Settled { idle: false, .. }) => Heard::Busy,
+        Ok(Reply::Refused(fault)) => Heard::Refused(fault.message),
         _ => Heard::Nothing,
     }
 }
@@ -138,6 +142,7 @@ pub(crate) fn busy(look: &Look) -> Option<String> {
     let busy = look.iter().filter_map(|(name, heard)| match heard {
         Heard::Idle(_) => None,
         Heard::Busy => Some(format!("`{name}` is busy")),
+        Heard::Refused(reason) => Some(format!("`{name}` can't tell: {reason}")),
         Heard::Nothing => Some(format!("`{name}` is not answering")),
     });
     said(&busy.collect::<Vec<_>>())

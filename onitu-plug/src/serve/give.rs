@@ -6,13 +6,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use onitu_core::limits::{CHUNK_BYTES_MAX, INLINE_BYTES_MAX};
 use onitu_core::message::{Answer, Open, Whole, encode};
-use onitu_core::{Content, Fault, FaultKind, Hasher};
+use onitu_core::{Checksum, Content, Fault, FaultKind, Hasher};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::gather::Ready;
 use super::{Giver, Place, STREAMS_MAX, too_many};
+use crate::hints::Hint;
 use crate::plug::{Plug, Source};
 
 /// While the part that the puller already has is read for the checksum, it hears this often that
@@ -51,7 +52,12 @@ impl<P: Plug> Job<P> {
         let (peer, id) = &self.place.key;
         match stopped {
             Ok(()) => {}
-            Err(Stop::Refuse(fault)) => self.giver().refuse(peer, *id, fault),
+            Err(Stop::Refuse(fault)) => {
+                if matches!(fault.kind, FaultKind::Changed | FaultKind::NotFound) {
+                    self.giver().hints.tell(self.open.path.clone(), Hint::Changed);
+                }
+                self.giver().refuse(peer, *id, fault);
+            }
             Err(Stop::Gone) => debug!(id, path = %self.open.path, "a puller has gone"),
         }
     }
@@ -81,7 +87,9 @@ impl<P: Plug> Job<P> {
         self.expect_end(&mut source, bytes.len() as u64, content.size).await?;
         let mut hasher = Hasher::default();
         hasher.update(&bytes);
-        content.checksum = Some(hasher.finish());
+        let checksum = hasher.finish();
+        self.compare(checksum);
+        content.checksum = Some(checksum);
         let (peer, id) = &self.place.key;
         let ready = Ready::Whole { whole: Whole { id: *id, content }, bytes, permit };
         self.giver().ready.send((peer.clone(), ready)).await.map_err(|_| Stop::Gone)
@@ -115,10 +123,19 @@ impl<P: Plug> Job<P> {
         }
         hasher.update(&last);
         self.expect_end(&mut source, offset, content.size).await?;
-        self.send(&Answer::End { id, checksum: hasher.finish() }, None).await?;
+        let checksum = hasher.finish();
+        self.compare(checksum);
+        self.send(&Answer::End { id, checksum }, None).await?;
         // What is on its way counts until the puller has confirmed it.
         self.place.gate.linger().await;
         Ok(())
+    }
+
+    /// Bytes that aren't the recorded ones, under the recorded tag: the path must be read again.
+    fn compare(&self, checksum: Checksum) {
+        if self.open.checksum.is_some_and(|recorded| recorded != checksum) {
+            self.giver().hints.tell(self.open.path.clone(), Hint::Written);
+        }
     }
 
     /// Hashes what the puller already has, so that the checksum at the end is of the whole.

@@ -28,7 +28,7 @@ impl Asker {
         let (router, plug) = (bus.router(&at).await.expect("free"), Arc::new(fake.clone()));
         let mut serving = JoinSet::new();
         serving.spawn(async move {
-            let _ = serve(plug, router).await;
+            let _ = serve(plug, router, Hints::default()).await;
         });
         Self { fake, dealer: bus.dealer(&at), _serving: serving }
     }
@@ -80,7 +80,7 @@ fn file() -> Path {
 
 fn open(id: u64, tag: Tag) -> Open {
     let (chunk_bytes, credit_bytes) = (CHUNK_BYTES_MIN, 8 * CHUNK_BYTES_MIN);
-    Open { id, path: file(), tag, offset: 0, chunk_bytes, credit_bytes }
+    Open { id, path: file(), tag, offset: 0, chunk_bytes, credit_bytes, checksum: None }
 }
 
 #[tokio::test(start_paused = true)]

@@ -158,6 +158,7 @@ impl<'a, P: Plug> Attempt<'a, P> {
             offset: self.landing.as_ref().map_or(0, |landing| landing.written),
             chunk_bytes: self.pace.chunk_bytes(),
             credit_bytes: self.credit,
+            checksum: self.wanted.content.checksum,
         });
         self.owed = 0;
         loop {

@@ -34,9 +34,11 @@ impl Screen {
 
     /// Shows what goes on; one line, cut to the terminal's width. No effect without a display.
     pub fn show(&self, text: impl Into<String>) {
-        if let Some(bar) = &self.progress {
-            bar.set_message(text.into());
-            bar.tick();
+        let text = text.into();
+        if let Some(bar) = self.progress.as_ref().filter(|bar| bar.message() != text) {
+            bar.set_message(text);
+            // Without, one that follows another too fast would never be drawn.
+            bar.force_draw();
         }
     }
 

@@ -122,6 +122,11 @@ pub trait Subject: Sized + Send + Sync + 'static {
         async { Ok(Door::None) }
     }
 
+    /// Lets the storage take so many more bytes and then be full.
+    fn limit_space(&self, _bytes: u64) -> impl Future<Output = Result<Door, Fault>> + Send {
+        async { Ok(Door::None) }
+    }
+
     /// The bytes of everything that is in the trash; [`None`] if there is no way to look.
     fn trash(&self) -> impl Future<Output = Result<Option<Vec<Vec<u8>>>, Fault>> + Send {
         async { Ok(None) }

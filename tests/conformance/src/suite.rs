@@ -31,6 +31,7 @@ macro_rules! suite {
             two_hundred_files_placed_at_once_are_all_whole
             fifty_readers_of_one_file_all_read_it_whole
             neighbours_dont_disturb_each_other
+            a_call_that_is_dropped_leaves_a_whole_state
             an_edit_in_the_last_instant_is_not_lost
             a_file_made_in_the_last_instant_is_not_lost
         }
@@ -109,6 +110,7 @@ macro_rules! suite {
             missing_parents_are_made
             placing_tells_the_state_that_is_there
             a_placed_file_has_its_mtime
+            a_strange_mtime_is_told_as_it_is_kept
             a_placed_file_has_its_executable_bit
             attributes_that_cant_be_kept_are_not_invented
             the_expected_file_is_replaced
@@ -177,6 +179,7 @@ macro_rules! suite {
             an_interrupted_write_is_resumed_with_its_key
             another_key_resumes_nothing
             a_placed_write_is_not_resumed
+            no_space_is_told_and_loses_nothing
             the_drivers_own_names_are_refused
         }
     };

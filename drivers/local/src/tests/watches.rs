@@ -123,6 +123,32 @@ async fn reading_is_not_told_and_neither_are_onitus_own_files() {
 }
 
 #[tokio::test]
+async fn onitus_own_renames_need_no_second_reading() {
+    let home = watched().await;
+    home.write("a", b"x");
+    home.told().await;
+    let tag = home.tag("a").await;
+    home.local.rename(&path("a"), tag, &path("b"), None).await.expect("renamed");
+    let own = told([("a", Hint::Changed), ("b", Hint::Changed)]);
+    assert_eq!(home.told().await, own);
+    fs::rename(home.at("b"), home.at("a")).expect("renamed by the user");
+    assert_eq!(home.told().await, told([("a", Hint::Written), ("b", Hint::Changed)]));
+}
+
+#[tokio::test]
+async fn a_directory_is_told_as_a_whole_only_when_it_can_be_read_again() {
+    use std::os::unix::fs::PermissionsExt;
+    without_privileges();
+    let home = watched().await;
+    fs::create_dir(home.at("d")).expect("mkdir");
+    home.told().await;
+    for (mode, hint) in [(0o755, Hint::Changed), (0o600, Hint::Changed), (0o700, Hint::Tree)] {
+        fs::set_permissions(home.at("d"), fs::Permissions::from_mode(mode)).expect("chmod");
+        assert_eq!(home.told().await, told([("d", hint)]), "{mode:o}");
+    }
+}
+
+#[tokio::test]
 async fn the_save_patterns_of_editors_end_in_a_look_at_the_right_name() {
     let home = watched().await;
     home.write("doc.txt", b"one");

@@ -1,5 +1,6 @@
 //! The thread that reads what inotify tells and says it in paths.
 
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use onitu_plug::{Fault, FaultKind, Hint, Hints, Kind, Path};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
-use rustix::fs::{Dir, FileType, OFlags, Timespec};
+use rustix::fs::{Dir, FileType, Mode, OFlags, Timespec, openat};
 use rustix::io::Errno;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -71,6 +72,8 @@ struct Stream<'a> {
     arrived: Vec<String>,
     told: Vec<(Path, Hint)>,
     moving: Option<Moving>,
+    /// Watched directories that could not be read when that was last asked.
+    closed: BTreeSet<Wd>,
     /// The first directory for which there was no watch left, and when it is tried again.
     unwatched: Option<(String, Instant)>,
 }
@@ -98,6 +101,7 @@ pub(super) fn run(
         arrived: Vec::new(),
         told: Vec::new(),
         moving: None,
+        closed: BTreeSet::new(),
         unwatched: None,
     };
     stream.watch_everything();
@@ -247,6 +251,7 @@ impl Stream<'_> {
                 self.root.shown()
             )));
         } else if flags.contains(ReadFlags::IGNORED) {
+            self.closed.remove(&wd);
             self.tree.remove(wd);
         } else if let (Some(directory), Some(name)) = (self.tree.path(wd), file_name) {
             self.happened(wd, &directory, name, flags, pair, cookie);
@@ -295,7 +300,8 @@ impl Stream<'_> {
     fn file(&mut self, path: &Path, flags: ReadFlags, is_pair: bool, cookie: u32) -> Hint {
         // A file saved under another name and renamed can have the inode, size and clock tick of
         // the one before last. Onitu's own come from where nothing is watched, so alone.
-        if flags.contains(ReadFlags::CLOSE_WRITE) || is_pair {
+        let is_saved = is_pair && !self.root.echo().take(path);
+        if flags.contains(ReadFlags::CLOSE_WRITE) || is_saved {
             return Hint::Written;
         }
         if flags.contains(ReadFlags::MODIFY) {
@@ -340,9 +346,28 @@ impl Stream<'_> {
         if flags.contains(ReadFlags::DELETE) {
             return Hint::Changed;
         }
+        if flags.contains(ReadFlags::ATTRIB)
+            && let Some(directory) = self.tree.child(wd, path.name())
+        {
+            return self.attributes(directory, path);
+        }
         // Watched first, listed then: what was made in it meanwhile is told with the tree.
         let known = self.watch_tree(path.as_str(), Some(wd), false);
         if known && flags.contains(ReadFlags::CREATE) { Hint::Changed } else { Hint::Tree }
+    }
+
+    /// The attributes of a watched directory changed. They are nobody's content, except that what
+    /// is in it may have become readable again.
+    fn attributes(&mut self, wd: Wd, path: &Path) -> Hint {
+        let opened = self.root.directory(path.as_str(), OFlags::RDONLY).and_then(|dir| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            openat(dir, ".", flags, Mode::empty())
+        });
+        if opened.is_err() {
+            self.closed.insert(wd);
+            return Hint::Changed;
+        }
+        if self.closed.remove(&wd) { Hint::Tree } else { Hint::Changed }
     }
 
     /// The first half of a rename stayed alone: it went out of the root.

@@ -47,11 +47,6 @@ impl Tree {
             None => None,
         };
         let children = known.map_or_else(Vec::new, |node| node.children);
-        let stale = parent.and_then(|parent| self.child(parent, name));
-        if let Some(stale) = stale {
-            // Another directory had this name; its watch goes by itself.
-            self.detach(stale);
-        }
         match parent {
             Some(parent) => self.nodes.get_mut(&parent).into_iter().for_each(|node| {
                 node.children.push(wd);
@@ -75,7 +70,8 @@ impl Tree {
         Some(names.join("/"))
     }
 
-    /// The watch of `name` in the directory that `parent` watches.
+    /// The watch of `name` in the directory that `parent` watches. The oldest, if a directory was
+    /// replaced by another one and the kernel's word of that is still to come.
     pub(super) fn child(&self, parent: Wd, name: &str) -> Option<Wd> {
         let children = &self.nodes.get(&parent)?.children;
         children
@@ -143,10 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_made_anew_under_a_known_name_replaces_it() {
+    fn of_two_directories_of_one_name_the_older_is_the_one_that_went() {
         let mut tree = tree();
         assert!(!tree.insert(9, Some(1), "a", 0));
-        assert_eq!((tree.child(1, "a"), tree.path(2)), (Some(9), None));
+        assert_eq!(tree.child(1, "a"), Some(2));
+        tree.remove(2);
+        assert_eq!((tree.child(1, "a"), tree.path(9).as_deref()), (Some(9), Some("a")));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::*;
 use crate::tests::{House, path, ready};
 
 fn look(heard: &[(&str, Heard)]) -> Look {
-    heard.iter().map(|(name, heard)| ((*name).to_owned(), *heard)).collect()
+    heard.iter().map(|(name, heard)| ((*name).to_owned(), heard.clone())).collect()
 }
 
 async fn pend(house: &House, id: u16, at: &str) {
@@ -39,8 +39,16 @@ fn two_equal_looks_at_idle_drivers_are_settled() {
 
 #[test]
 fn busy_and_silent_drivers_are_named() {
-    let look = look(&[("laptop", Heard::Busy), ("nas", Heard::Nothing), ("usb", Heard::Idle(1))]);
-    assert_eq!(busy(&look).unwrap(), "`laptop` is busy; `nas` is not answering");
+    let look = look(&[
+        ("laptop", Heard::Busy),
+        ("nas", Heard::Nothing),
+        ("tape", Heard::Refused("it is rewinding".to_owned())),
+        ("usb", Heard::Idle(1)),
+    ]);
+    assert_eq!(
+        busy(&look).unwrap(),
+        "`laptop` is busy; `nas` is not answering; `tape` can't tell: it is rewinding"
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ promises!(
     a_dealer_that_does_not_listen_yet_hears_everything_later,
     a_router_goes_on_after_a_dealer_went_away,
     nothing_is_lost_by_closing,
+    closing_waits_until_the_router_took_everything,
     closing_tells_when_nobody_acknowledged,
     a_message_too_large_for_the_bus_breaks_the_dealers_connection_only,
 );
@@ -183,6 +184,29 @@ async fn nothing_is_lost_by_closing(bus: impl Bus) {
     }
     dealer.close(LIMIT).await.expect("acknowledged");
     soon(hearing).await.expect("all of it");
+}
+
+async fn closing_waits_until_the_router_took_everything(bus: impl Bus) {
+    let mut router = bus.router(&at("s1.router")).await.expect("bound");
+    let dealer = bus.dealer(&at("s1.router"));
+    let sender = dealer.sender();
+    // More than the router's own queue has room for.
+    let saying = tokio::spawn(async move {
+        for number in 0..2_000 {
+            sender.send(numbered(number)).await.expect("the bus is open");
+        }
+    });
+    assert_eq!(asked(&mut router).await.1, 0);
+    let closing = tokio::spawn(dealer.close(LIMIT));
+    for number in 1..1_000 {
+        assert_eq!(asked(&mut router).await.1, number);
+    }
+    let _ = tokio::time::timeout(AGAIN * 20, saying).await;
+    assert!(!closing.is_finished(), "1,000 messages are still to be taken");
+    for number in 1_000..2_000 {
+        assert_eq!(asked(&mut router).await.1, number);
+    }
+    soon(closing).await.expect("no panic").expect("acknowledged");
 }
 
 async fn closing_tells_when_nobody_acknowledged(bus: impl Bus) {

@@ -1,8 +1,10 @@
 //! Many at once, and races with the user.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use onitu_plug::{FaultKind, Plug, Sink};
+use tokio::time::timeout;
 
 use crate::promise::{Broken, Promise, Verdict, needs, refused, require, same};
 use crate::scene::{Scene, at, file};
@@ -85,6 +87,35 @@ pub async fn neighbours_dont_disturb_each_other<S: Subject>(scene: Scene<S>) -> 
             1 => scene.holds(&new, name.as_bytes()).await?,
             _ => scene.holds(&name, name.as_bytes()).await?,
         }
+    }
+    Ok(Verdict::Kept)
+}
+
+/// A call that is dropped halfway may have its effect or not, but none in between, and the path
+/// can be worked with afterwards.
+pub async fn a_call_that_is_dropped_leaves_a_whole_state<S: Subject>(scene: Scene<S>) -> Promise {
+    let (old, new) = (pattern(50_000), pattern(60_000));
+    for round in 0..40_u64 {
+        let path = format!("round {round}/file");
+        let state = scene.place(&path, &old).await?;
+        let content = file(&new);
+        let mut sink = scene.begin(&path, &content).await?;
+        sink.write(new.clone().into()).await?;
+        let mut placing = tokio::spawn(sink.place(content, Some(state.tag)));
+        for _ in 0..round * 3 {
+            tokio::task::yield_now().await;
+        }
+        if timeout(Duration::from_micros(round * 50), &mut placing).await.is_err() {
+            placing.abort();
+            let _ = placing.await;
+        }
+        let found = scene.there(&path).await?;
+        match scene.read(&path, &found).await {
+            Ok(bytes) => require!(bytes == old || bytes == new, "neither the old nor the new"),
+            Err(fault) => refused(Err::<(), _>(fault), FaultKind::Changed)?,
+        }
+        let names = scene.names(&format!("round {round}")).await?;
+        same("the directory", &names, &["file".to_owned()].into())?;
     }
     Ok(Verdict::Kept)
 }

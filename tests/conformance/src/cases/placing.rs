@@ -37,6 +37,25 @@ pub async fn a_placed_file_has_its_mtime<S: Subject>(scene: Scene<S>) -> Promise
     Ok(Verdict::Kept)
 }
 
+/// A time finer, older or later than the storage can keep is told as it is kept, not as it was
+/// wished for: else the engine would set it again for ever.
+pub async fn a_strange_mtime_is_told_as_it_is_kept<S: Subject>(scene: Scene<S>) -> Promise {
+    needs!(scene; mtime);
+    for (name, mtime_ns) in [
+        ("fine", 1_600_000_000_123_456_789),
+        ("epoch", 0),
+        ("before", -1_000_000_001),
+        ("late", 7_258_118_400_000_000_000),
+    ] {
+        let content = Content { mtime_ns, ..file(b"bytes") };
+        let placed = scene.place_content(name, content, b"bytes", None).await?;
+        let looked = scene.there(name).await?;
+        same("the mtime told", &placed.content.mtime_ns, &looked.content.mtime_ns)?;
+        same("the tag", &placed.tag, &looked.tag)?;
+    }
+    Ok(Verdict::Kept)
+}
+
 /// It has the executable bit it was given.
 pub async fn a_placed_file_has_its_executable_bit<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; executable);

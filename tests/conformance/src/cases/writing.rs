@@ -2,7 +2,7 @@
 
 use onitu_plug::{FaultKind, Hasher, Plug, Sink};
 
-use crate::promise::{Promise, Verdict, refused, require, same};
+use crate::promise::{Promise, Verdict, refused, require, same, through};
 use crate::scene::{Scene, at, file};
 use crate::subject::Subject;
 
@@ -115,6 +115,19 @@ pub async fn a_placed_write_is_not_resumed<S: Subject>(scene: Scene<S>) -> Promi
     let mut sink = scene.plug.write(&at("file"), &content, 31).await?;
     same("what can be resumed", &sink.resumed().await?.0, &0)?;
     scene.holds("file", b"bytes").await?;
+    Ok(Verdict::Kept)
+}
+
+/// Where there is no space, `Full` says so, sooner or later; nothing is seen and nothing is lost.
+pub async fn no_space_is_told_and_loses_nothing<S: Subject>(scene: Scene<S>) -> Promise {
+    let old = scene.place("file", b"bytes").await?;
+    through!(scene.subject.limit_space(100_000), "way to limit the space");
+    let bytes = pattern(1_000_000);
+    refused(scene.place("large", &bytes).await, FaultKind::Full)?;
+    refused(scene.place_over("file", &bytes, Some(old.tag)).await, FaultKind::Full)?;
+    scene.absent("large").await?;
+    scene.holds("file", b"bytes").await?;
+    scene.place("small", b"bytes").await?;
     Ok(Verdict::Kept)
 }
 

@@ -7,15 +7,14 @@ use super::*;
 /// Set in the other process: where its sockets are.
 const DIRECTORY: &str = "ONITU_TEST_BUS_DIRECTORY";
 
-/// This test, run once more, as the other process.
+/// A test of this module, run once more as the other process.
 struct Other(Child);
 
 impl Other {
-    fn start(dir: &Path) -> Self {
+    fn start(test: &str, dir: &Path) -> Self {
         let module = module_path!().split_once("::").expect("a crate and a module").1;
-        let test = format!("{module}::traffic_goes_on_after_the_other_process_was_killed");
         let child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", &test])
+            .args(["--exact", &format!("{module}::{test}")])
             .env(DIRECTORY, dir)
             .stdout(Stdio::null())
             .spawn()
@@ -67,7 +66,7 @@ async fn traffic_goes_on_after_the_other_process_was_killed() {
     let requester = bus.requester(&at("s1.rep"));
     let mut dealer = bus.dealer(&at("s1.router"));
     for _ in 0..3 {
-        let other = Other::start(dir.path());
+        let other = Other::start("traffic_goes_on_after_the_other_process_was_killed", dir.path());
         let who = bytes(&other.0.id().to_string());
         // What the one before said last may still be on its way.
         while soon(subscriber.recv()).await.expect("heard").1 != who {}
@@ -82,5 +81,26 @@ async fn traffic_goes_on_after_the_other_process_was_killed() {
         assert_eq!(told, [who]);
         other.kill();
         assert_eq!(soon(dealer.recv()).await.expect("told"), Delivery::Reset);
+    }
+}
+
+#[tokio::test]
+async fn what_a_process_says_before_it_closes_and_exits_is_heard() {
+    const MESSAGES: u32 = 2_000;
+    if let Some(dir) = std::env::var_os(DIRECTORY) {
+        let dealer = ZeroBus::new(dir.into()).dealer(&at("s1.router"));
+        for number in 0..MESSAGES {
+            dealer.sender().send(numbered(number)).await.expect("the bus is open");
+        }
+        dealer.close(LIMIT).await.expect("acknowledged");
+        std::process::exit(0);
+    }
+    let dir = directory();
+    let mut router = bus(dir.path()).router(&at("s1.router")).await.expect("bound");
+    let _other =
+        Other::start("what_a_process_says_before_it_closes_and_exits_is_heard", dir.path());
+    for expected in 0..MESSAGES {
+        let (_, frames) = soon(router.recv()).await.expect("heard");
+        assert_eq!(number_of(&frames), expected);
     }
 }
