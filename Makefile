@@ -11,17 +11,29 @@ PROGRAMS := -p onitu -p onitu-core-server -p onitu-referee -p onitu-driver-local
 # Two real-process tests at once, as .config/nextest.toml says for nextest.
 THREADS := 2
 
-.PHONY: help run test need format lint docs examples programs tests demo-clean
+# Where `make install` puts the programs.
+BIN ?= $(HOME)/.local/bin
+RELEASE := $${CARGO_TARGET_DIR:-target}/release
+
+.PHONY: help run test build install need format lint docs examples programs tests demo-clean
 
 help:
 	@echo "make run         install what is missing, build, keep demo/laptop and demo/nas in step"
 	@echo "make test        install what is missing, check the format, lints, docs and every test"
+	@echo "make install     install what is missing, build, put the programs into $(BIN) (BIN=…)"
 	@echo "make demo-clean  remove what make run made: demo/ and state/"
 	@echo "Steps of make test: need format lint docs examples programs tests"
 
 run: need
+	@echo "building (a few minutes the first time)"
 	cargo build --locked --release $(PROGRAMS) -p xtask
-	exec "$${CARGO_TARGET_DIR:-target}/release/xtask" demo
+	@exec "$(RELEASE)/xtask" demo
+
+build: need
+	cargo build --locked --release $(PROGRAMS)
+
+install: build
+	install -D -t "$(BIN)" "$(RELEASE)"/onitu{,-core,-referee,-driver-local}
 
 test: need format lint docs examples programs tests
 

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::carry::carry_out;
 use crate::plug::Plug;
 use crate::service::Shared;
+use crate::session::next_epoch;
 use crate::transfer::Puller;
 
 /// Orders that move a large content at once.
@@ -84,7 +85,7 @@ impl<P: Plug> Orders<P> {
             }
             let Some(batch) = announcer.replay(shard, after) else {
                 tracing::warn!("the store has lost what it had: scanning everything again");
-                announcer.begin_epoch(announcer.epoch() + 1);
+                announcer.begin_epoch(next_epoch(announcer.epoch()));
                 self.shared.hints.rescan("the store has lost events");
                 batches.clear();
                 break;

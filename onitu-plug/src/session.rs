@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ where
     let held = post.store.counts().await.map_err(|error| away(&error))?.held;
     let streams = post.store.streams().await.map_err(|error| away(&error))?;
     let known = held.get(&id).is_some_and(|held| *held > 0);
-    *epoch = streams.get(&id).map_or(0, |stream| stream.epoch).max(*epoch) + 1;
+    *epoch = next_epoch(streams.get(&id).map_or(0, |stream| stream.epoch).max(*epoch));
     let option = |name: &str| post.service.options.get(name).and_then(serde_json::Value::as_u64);
     let trash_days = option("trash_days").and_then(|days| u32::try_from(days).ok());
     let setting = Setting {
@@ -104,6 +104,14 @@ where
     };
     let plug = connect(setting).await?;
     Ok(Session::new(post, plug, *epoch))
+}
+
+/// An incarnation later than `known` and than any other: by the clock, because a store that was
+/// lost knows none of those before, and by a counter for two in one millisecond.
+pub(crate) fn next_epoch(known: u64) -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed) & 0x3ff;
+    (known + 1).max((clock::now_ms() << 10) + count)
 }
 
 struct Session<P> {
@@ -131,8 +139,8 @@ impl<P: Plug> Session<P> {
             problems: Problems::default(),
             tag_survives_rename: P::manifest().abilities.tag_survives_rename,
             busy: AtomicUsize::default(),
-            scans: std::sync::atomic::AtomicU64::default(),
-            scanned: std::sync::atomic::AtomicU64::default(),
+            scans: AtomicU64::default(),
+            scanned: AtomicU64::default(),
         };
         let trees = Trees::default();
         trees.add([Path::root()]);
@@ -226,7 +234,9 @@ impl<P: Plug> Session<P> {
     async fn report(&self, post: &Post) {
         let mut told: Option<Report> = None;
         let mut skipped = 0;
+        let mut generation = None;
         loop {
+            self.notice_loss(post, &mut generation).await;
             if skipped == 0
                 && let Ok(Some(registry)) = post.store.registry().await
             {
@@ -249,6 +259,17 @@ impl<P: Plug> Session<P> {
             }
             tokio::time::sleep(REPORT_PAUSE).await;
         }
+    }
+
+    /// A store that was wiped and set up anew knows nothing of what it once acknowledged.
+    async fn notice_loss(&self, post: &Post, generation: &mut Option<String>) {
+        let Ok(incarnation) = post.store.incarnation().await else { return };
+        let Some(now) = incarnation.generation else { return };
+        if generation.as_ref().is_some_and(|before| *before != now) {
+            self.shared.announcer.begin_epoch(next_epoch(self.shared.announcer.epoch()));
+            self.shared.hints.rescan("the metadata store was set up anew");
+        }
+        *generation = Some(now);
     }
 
     fn current(&self) -> Report {

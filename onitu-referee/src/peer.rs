@@ -124,10 +124,12 @@ impl Peer {
     /// Notes that the driver lives; whether `epoch` is the one that counts now. A new incarnation
     /// knows nothing of orders given to the one before.
     fn is_of_epoch(&mut self, epoch: u64) -> bool {
-        if epoch < self.stream.epoch {
+        // News of a dead incarnation may be late. But if only the earlier one is heard, it is the
+        // living one: the clocks it was numbered by went back.
+        if epoch < self.stream.epoch && self.is_alive() {
             return false;
         }
-        if epoch > self.stream.epoch {
+        if epoch != self.stream.epoch {
             self.stream = Stream { epoch, last: [0; Shard::COUNT] };
             self.heard = self.stream.last;
             self.forget_orders();

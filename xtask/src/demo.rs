@@ -88,7 +88,7 @@ async fn show(programs: &Path) -> anyhow::Result<std::convert::Infallible> {
         // While a process is being started again there is no answer, and nothing to show.
         if let Some(now) = Tree::list(programs).await {
             match &before {
-                None => say(&format!("  {} files and directories so far", now.len())),
+                None => say(&format!("  files and directories so far: {}", now.len())),
                 Some(before) => now.since(before, LINES_MAX).iter().for_each(|line| say(line)),
             }
             before = Some(now);

@@ -10,8 +10,8 @@ use serde::Deserialize;
 pub struct Options {
     /// The folder, absolute.
     pub root: PathBuf,
-    /// Most directories to watch before the rest is polled; only what the kernel allows if not
-    /// given. Not in the manifest: for tests.
+    /// Most directories to watch before the rest is polled, 0 to do without inotify; what the kernel
+    /// allows if not given. Not in the manifest: for tests.
     #[serde(default)]
     pub watches_max: Option<usize>,
     /// Seconds between two polls of what can't be watched; 30 if not given. Not in the manifest:

@@ -3,6 +3,7 @@
 //! `docs/design/0003-watching.md` says why it isn't the crate `notify`. The thread sleeps until
 //! the kernel has something to tell; only what can't be watched is polled.
 
+mod kernel;
 mod stream;
 mod tree;
 
@@ -125,7 +126,7 @@ impl Watch {
             stage: self.stage.clone(),
         };
         self.stage.send_replace(Stage::Beginning);
-        let control = stream::Control {
+        let control = kernel::Control {
             wake: Arc::clone(&stop.wake),
             stopped: Arc::clone(&stop.stopped),
             stage: self.stage.clone(),
@@ -147,29 +148,47 @@ impl Watch {
     /// Returns when everything that happened before was hinted at, as far as it is watched.
     pub(crate) async fn settle(&self) -> Result<(), Fault> {
         let mut stage = self.stage.subscribe();
-        let cookies = loop {
+        loop {
             let now = stage.borrow_and_update().clone();
-            let changed = match now {
-                Stage::Listening(cookies) => break cookies,
+            match now {
                 Stage::Polling => return Ok(()),
+                Stage::Listening(cookies) => {
+                    let name = self.cookies_given.fetch_add(1, Ordering::Relaxed);
+                    let name = format!("{name:x}");
+                    let arrived = cookies.wait_for(&name);
+                    self.touch(name).await?;
+                    let told = tokio::time::timeout(SETTLE_TIMEOUT, async {
+                        tokio::select! {
+                            arrived = arrived => arrived.is_ok(),
+                            // Another watch has begun: that one is to tell.
+                            _ = stage.changed() => false,
+                        }
+                    });
+                    match told.await {
+                        Ok(true) => return Ok(()),
+                        Ok(false) => {}
+                        Err(_) => return Err(self.is_deaf()),
+                    }
+                }
                 // However long that takes: it is as many system calls as there are directories.
-                Stage::Beginning => stage.changed().await.is_ok(),
-                Stage::Off => tokio::time::timeout(SETTLE_TIMEOUT, stage.changed()).await.is_ok(),
-            };
-            if !changed {
-                return Err(unavailable(format!("`{}` isn't watched", self.root.shown())));
+                Stage::Beginning => stage.changed().await.map_err(|_| self.is_off())?,
+                Stage::Off => {
+                    let begun = tokio::time::timeout(SETTLE_TIMEOUT, stage.changed()).await;
+                    begun.map_err(|_| self.is_off())?.map_err(|_| self.is_off())?;
+                }
             }
-        };
-        let name = format!("{:x}", self.cookies_given.fetch_add(1, Ordering::Relaxed));
-        let arrived = cookies.wait_for(&name);
-        self.touch(name).await?;
-        match tokio::time::timeout(SETTLE_TIMEOUT, arrived).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(unavailable(format!(
-                "the kernel doesn't tell of changes in `{}`: is it a network file system?",
-                self.root.shown()
-            ))),
         }
+    }
+
+    fn is_off(&self) -> Fault {
+        unavailable(format!("`{}` isn't watched", self.root.shown()))
+    }
+
+    fn is_deaf(&self) -> Fault {
+        unavailable(format!(
+            "the kernel doesn't tell of changes in `{}`: is it a network file system?",
+            self.root.shown()
+        ))
     }
 
     /// Makes the file `name` and removes it again: the kernel tells of both.

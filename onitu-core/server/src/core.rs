@@ -94,7 +94,7 @@ impl Core {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Which scans were done, and which of them count.
+    /// Which scans count.
     pub(crate) fn scans(&self) -> MutexGuard<'_, Scans> {
         self.scans.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -230,11 +230,10 @@ impl Core {
         let programs = self.programs(&registry.services).await;
         let mut known = self.known();
         if known.generation.as_ref().is_some_and(|before| *before != generation) {
-            self.scans().lose();
+            self.scans().lose(&registry);
         }
         let salt = known.salt.get_or_insert_with(|| generation.clone()).clone();
         let (run, missing) = register::wanted(&registry, &programs, &self.place, &salt);
-        self.scans().keep(&registry);
         known.configuration = configuration;
         known.registry = Arc::new(registry);
         known.registered = Some(incarnation);

@@ -5,8 +5,9 @@
 //! the Referee's), a file (that is a driver's) or a process (that is the supervisor's).
 //!
 //! Rooms: [`Core`] holds the state and brings store and supervisor to what the configuration says
-//! (`register` computes what that is); `listen` and `answer` speak to the command line; `parts`,
-//! `overview`, `settle`, `tree` and `explain` make the answers, each with its pure half apart.
+//! (`register` computes what that is, `scans` sees to it that lost scans are done again); `listen`
+//! and `answer` speak to the command line; `parts`, `overview`, `settle`, `tree` and `explain` make
+//! the answers, each with its pure half apart.
 
 mod answer;
 mod configuration;

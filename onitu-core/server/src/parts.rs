@@ -1,6 +1,6 @@
 //! Collects what a status is made of: from the store, the supervisor and the registry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ use onitu_core::{Fault, Path, ServiceId, clock};
 use tokio::time::timeout;
 
 use crate::core::Core;
-use crate::scans::Scan;
 
 /// The store is waited for so long before a status says that it is away.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
@@ -25,8 +24,8 @@ pub(crate) struct Parts {
     pub(crate) established: bool,
     /// Why services have no process, by name.
     pub(crate) missing: Arc<BTreeMap<String, String>>,
-    /// Scans whose findings were lost with the store, by name.
-    pub(crate) void_scans: Arc<BTreeMap<String, Scan>>,
+    /// Services whose scans' findings were lost with the store.
+    pub(crate) doubtful: BTreeSet<String>,
     /// What the store says, or why it can't.
     pub(crate) stored: Result<Stored, StoreError>,
     /// Every process; [`None`] while the supervisor can't be asked.
@@ -56,11 +55,13 @@ impl Core {
             tokio::join!(timeout(STORE_PATIENCE, self.stored(&registry)), self.supervisor.list());
         let stored =
             stored.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned())));
+        let reports = stored.as_ref().map(|stored| &stored.reports);
+        let doubtful = reports.map_or_else(|_| BTreeSet::new(), |it| self.doubtful(&registry, it));
         Parts {
             registry,
             established: self.is_established(),
             missing: self.missing(),
-            void_scans: self.scans().void(),
+            doubtful,
             stored,
             processes: processes.ok(),
             now_ms: clock::now_ms(),

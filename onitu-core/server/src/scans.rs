@@ -1,18 +1,17 @@
-//! Which scans were done, and that those are done again whose findings were lost with the store.
+//! That every service is scanned again after the store has lost what the scans had found.
 //!
 //! A driver learns of the loss when the Referee asks for events that it has no more; one that had
-//! nothing to tell since it started never does. So the Core watches that every service is scanned
-//! once more, and asks for the scans that don't come by themselves.
+//! nothing to tell since it started never does. So the Core takes no scan for granted after a loss
+//! until it has seen a new one begin and end, and asks for those that don't come by themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
-use onitu_core::Service;
 use onitu_core::limits::REQUEST_TIMEOUT_MS;
 use onitu_core::message::{Reply, Request, decode, encode};
 use onitu_core::status::{Report, ServiceState};
 use onitu_core::store::{Registry, StoreError};
+use onitu_core::{Service, ServiceId};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -21,72 +20,90 @@ use crate::core::Core;
 /// After a loss the drivers have so long to begin a scan by themselves.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// A scan that was done: which process, which incarnation of it, its how manieth.
-pub(crate) type Scan = (u32, u64, u64);
-
-/// What is known of scans, by service.
+/// Services whose last scan may be from before a loss.
 #[derive(Default)]
 pub(crate) struct Scans {
-    /// The last one seen.
-    seen: BTreeMap<String, Scan>,
-    /// Those that count for nothing.
-    void: Arc<BTreeMap<String, Scan>>,
-    /// When they became void.
     lost: Option<Instant>,
-    /// Services that were asked for another one since.
-    asked: BTreeSet<String>,
+    doubts: BTreeMap<String, Doubt>,
+}
+
+/// What is known of a service since the loss.
+#[derive(Default)]
+struct Doubt {
+    /// The first process and incarnation that reported; it may have scanned before the loss.
+    first: Option<(u32, u64)>,
+    /// How many scans it had done when it was asked for another one.
+    asked: Option<u64>,
 }
 
 impl Scans {
-    /// Everything that scans found until now is lost.
-    pub(crate) fn lose(&mut self) {
-        self.void = Arc::new(self.seen.clone());
+    /// Everything that scans of these services found until now is lost.
+    pub(crate) fn lose(&mut self, registry: &Registry) {
+        let names = registry.services.iter().map(|service| service.name.clone());
+        self.doubts = names.map(|name| (name, Doubt::default())).collect();
         self.lost = Some(Instant::now());
-        self.asked.clear();
     }
 
-    /// Forgets services that are no more.
-    pub(crate) fn keep(&mut self, registry: &Registry) {
-        self.seen.retain(|name, _| registry.by_name(name).is_some());
+    /// Whether the last scan of the service called `name`, whose driver says `report`, may be from
+    /// before the loss.
+    pub(crate) fn is_doubtful(&mut self, name: &str, report: &Report) -> bool {
+        let Some(doubt) = self.doubts.get_mut(name) else { return false };
+        let driver = (report.pid, report.epoch);
+        let renewed = *doubt.first.get_or_insert(driver) != driver;
+        if renewed || doubt.asked.is_some_and(|scans| report.scans > scans) {
+            self.doubts.remove(name);
+            return false;
+        }
+        true
     }
 
-    /// The scans that count for nothing.
-    pub(crate) fn void(&self) -> Arc<BTreeMap<String, Scan>> {
-        self.void.clone()
-    }
-
-    /// Notes what a driver says; whether it must be asked for a scan.
-    fn note(&mut self, name: &str, report: &Report) -> bool {
-        self.seen.insert(name.to_owned(), scan(report));
-        self.lost.is_some_and(|lost| lost.elapsed() >= PATIENCE)
+    /// Whether a driver had its time to scan by itself, and should be asked.
+    fn must_ask(&mut self, name: &str, report: &Report) -> bool {
+        self.is_doubtful(name, report)
             && report.state == ServiceState::Ready
-            && self.void.get(name) == Some(&scan(report))
-            && !self.asked.contains(name)
+            && self.lost.is_some_and(|lost| lost.elapsed() >= PATIENCE)
+            && self.doubts.get(name).is_some_and(|doubt| doubt.asked.is_none())
     }
-}
 
-/// The last scan that `report` tells of.
-pub(crate) fn scan(report: &Report) -> Scan {
-    (report.pid, report.epoch, report.scans)
+    /// Notes that a driver was asked when it had done so many scans.
+    fn asked(&mut self, name: &str, scans: u64) {
+        if let Some(doubt) = self.doubts.get_mut(name) {
+            doubt.asked = Some(scans);
+        }
+    }
 }
 
 impl Core {
-    /// Notes the scans that were done, and asks for those that have to be done again.
+    /// Asks for the scans that have to be done again and don't come by themselves.
     pub(crate) async fn tend_scans(&self) -> Result<(), StoreError> {
+        if self.scans().doubts.is_empty() {
+            return Ok(());
+        }
         let reports = self.store.reports().await?;
-        for service in &self.registry().services {
+        for service in self.registry().services.iter().filter(|service| !service.paused) {
             let Some(report) = reports.get(&service.id) else { continue };
-            if !self.scans().note(&service.name, report) {
+            if !self.scans().must_ask(&service.name, report) {
                 continue;
             }
             match self.ask_to_scan(service).await {
-                Ok(()) => {
-                    self.scans().asked.insert(service.name.clone());
-                }
+                Ok(()) => self.scans().asked(&service.name, report.scans),
                 Err(why) => warn!("`{}` {why}; it is asked again", service.name),
             }
         }
         Ok(())
+    }
+
+    /// The services whose scans count for nothing, going by what their drivers say.
+    pub(crate) fn doubtful(
+        &self,
+        registry: &Registry,
+        reports: &BTreeMap<ServiceId, Report>,
+    ) -> BTreeSet<String> {
+        let mut scans = self.scans();
+        let doubtful = registry.services.iter().filter(|service| {
+            reports.get(&service.id).is_some_and(|said| scans.is_doubtful(&service.name, said))
+        });
+        doubtful.map(|service| service.name.clone()).collect()
     }
 
     /// Asks one driver to scan; why it won't, as the end of a sentence.
@@ -110,6 +127,12 @@ mod tests {
     use super::*;
     use crate::tests::{House, ready};
 
+    impl Scans {
+        fn wait_out(&mut self) {
+            self.lost = Instant::now().checked_sub(PATIENCE);
+        }
+    }
+
     #[tokio::test]
     async fn a_driver_that_had_nothing_to_tell_is_asked_once_after_a_loss() {
         let house = House::new(&["nas"]).await;
@@ -122,28 +145,39 @@ mod tests {
 
         house.core.tend().await.unwrap();
         assert_eq!(nas.rescans.load(Ordering::Relaxed), 0, "it may scan by itself");
-        house.core.scans().lost = Instant::now().checked_sub(PATIENCE);
+        house.core.scans().wait_out();
         house.core.tend().await.unwrap();
         house.core.tend().await.unwrap();
         assert_eq!(nas.rescans.load(Ordering::Relaxed), 1);
     }
 
     #[test]
-    fn only_scans_from_before_the_loss_are_void() {
-        let mut scans = Scans::default();
+    fn a_scan_counts_again_once_it_was_asked_for_or_the_driver_is_another() {
         let before = Report { pid: 7, epoch: 1, ..ready() };
-        assert!(!scans.note("nas", &before));
-        scans.lose();
-        assert!(!scans.note("nas", &before), "it has time");
-        scans.lost = Instant::now().checked_sub(PATIENCE);
-        assert!(scans.note("nas", &before));
-        assert!(!scans.note("nas", &Report { state: ServiceState::Scanning, ..before.clone() }));
+        let later = Report { scans: 2, ..before.clone() };
         for after in [
             Report { pid: 8, ..before.clone() },
             Report { epoch: 2, ..before.clone() },
-            Report { scans: 2, ..before },
+            later.clone(),
         ] {
-            assert!(!scans.note("nas", &after));
+            let mut scans = Scans::default();
+            assert!(!scans.is_doubtful("nas", &before), "nothing was lost");
+            scans.lose(&crate::tests::registry(&["nas"]));
+            assert!(scans.is_doubtful("nas", &before));
+            assert!(!scans.must_ask("nas", &before), "it has time");
+            scans.wait_out();
+            assert!(
+                !scans.must_ask("nas", &Report { state: ServiceState::Scanning, ..before.clone() })
+            );
+            assert!(scans.must_ask("nas", &before));
+            scans.asked("nas", before.scans);
+            assert!(!scans.must_ask("nas", &before), "it was asked");
+            assert!(scans.is_doubtful("nas", &before));
+            assert!(!scans.is_doubtful("nas", &after));
         }
+        let mut scans = Scans::default();
+        scans.lose(&crate::tests::registry(&["nas"]));
+        assert!(scans.is_doubtful("nas", &before));
+        assert!(scans.is_doubtful("nas", &later), "that scan may have begun before the loss");
     }
 }

@@ -16,7 +16,6 @@ use tokio::task::JoinSet;
 use crate::core::Core;
 use crate::overview::{status, store_away};
 use crate::parts::Parts;
-use crate::scans::scan;
 
 /// What a driver answered to whether it is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,8 +96,8 @@ pub(crate) fn going_on(parts: &Parts) -> Option<String> {
     for service in &status(parts).services {
         let id = parts.registry.by_name(&service.name).map(|known: &Service| known.id);
         let report = id.and_then(|id| stored.reports.get(&id));
-        let done = report.filter(|report| report.scans > 0).map(scan);
-        let is_scanned = done.is_some() && done != parts.void_scans.get(&service.name).copied();
+        let is_scanned = report.is_some_and(|report| report.scans > 0)
+            && !parts.doubtful.contains(&service.name);
         said_parts.extend(of_state(service, is_scanned));
         said_parts.extend(of_pending(service));
     }

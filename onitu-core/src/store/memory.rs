@@ -4,6 +4,7 @@
 //! same order have the same answers. It persists nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,9 +20,21 @@ use crate::{Fault, Path, Record, ServiceId, Shard};
 /// Directories in one page of [`Store::directories`]: few, so that paging is tried by small tests.
 const PAGE_DIRECTORIES: usize = 16;
 
-/// A store in memory; clones share it.
-#[derive(Clone, Default)]
-pub struct MemoryStore(Arc<Inner>);
+/// A store in memory. Clones share it, each with a connection of its own: as with Redis, a restart
+/// of the server breaks it, and its next operation fails before another one connects again.
+#[derive(Default)]
+pub struct MemoryStore {
+    inner: Arc<Inner>,
+    /// The server process this connection reaches.
+    connected: AtomicU64,
+}
+
+impl Clone for MemoryStore {
+    fn clone(&self) -> Self {
+        let run = self.server().run;
+        Self { inner: self.inner.clone(), connected: AtomicU64::new(run) }
+    }
+}
 
 /// What a [`MemoryStore`] held at one moment.
 #[derive(Clone)]
@@ -101,7 +114,7 @@ impl MemoryStore {
     /// Each operation, and each commit of one, waits as long as `delay` says before it takes
     /// effect and again before it answers: who gives up in between can't know which it was.
     pub fn set_delay(&self, delay: impl Fn() -> (Duration, Duration) + Send + Sync + 'static) {
-        *self.0.delay.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(delay));
+        *self.inner.delay.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(delay));
     }
 
     /// All records, tombstones included; without delay, and also while not available.
@@ -119,7 +132,7 @@ impl MemoryStore {
     }
 
     fn server(&self) -> MutexGuard<'_, Server> {
-        self.0.server.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Carries out one operation between its two delays.
@@ -127,7 +140,7 @@ impl MemoryStore {
         &self,
         operation: impl FnOnce(&mut Server) -> Result<T, StoreError> + Send,
     ) -> Result<T, StoreError> {
-        let delay = self.0.delay.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let delay = self.inner.delay.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (before, after) = delay.map_or((Duration::ZERO, Duration::ZERO), |delay| delay());
         if !before.is_zero() {
             tokio::time::sleep(before).await;
@@ -135,6 +148,10 @@ impl MemoryStore {
         let (run, answer) = {
             let mut server = self.server();
             server.check(server.run)?;
+            if self.connected.swap(server.run, Ordering::SeqCst) != server.run {
+                let reason = "the connection to the simulated server broke".to_owned();
+                return Err(StoreError::Unavailable(reason));
+            }
             (server.run, operation(&mut server))
         };
         if !after.is_zero() {

@@ -136,12 +136,18 @@ impl Child for Running {
 }
 
 fn describe(status: ExitStatus, last_words: &str) -> String {
+    // Who is ended from outside had said nothing about it; an abort had.
+    let from_outside = [Signal::KILL, Signal::TERM].map(|signal| Some(signal.as_raw()));
     let how = match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status: {code}"),
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => status.to_string(),
     };
-    if last_words.is_empty() { how } else { format!("{how}: {last_words}") }
+    if last_words.is_empty() || from_outside.contains(&status.signal()) {
+        how
+    } else {
+        format!("{how}: {last_words}")
+    }
 }
 
 /// Reads a process' output line by line until it ends.

@@ -65,7 +65,7 @@ pub struct Place {
 impl Place {
     pub fn new() -> Place {
         let place = Place { directory: tempfile::tempdir().unwrap() };
-        for name in ["bin", "home", "laptop", "nas"] {
+        for name in ["bin", "home", "laptop", "nas", "run"] {
             std::fs::create_dir(place.path().join(name)).unwrap();
         }
         place.write(
@@ -117,6 +117,7 @@ impl Place {
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin")
             .env("HOME", self.path().join("home"))
+            .env("XDG_RUNTIME_DIR", self.path().join("run"))
             .env(BIN_DIR_VARIABLE, self.path().join("bin"));
         command
     }
@@ -139,18 +140,9 @@ impl Place {
 
     /// Starts `onitu up`.
     pub fn up(&self) -> Up<'_> {
-        self.up_with(&[])
-    }
-
-    pub fn up_with(&self, environment: &[(&str, &str)]) -> Up<'_> {
         let file = |name: &str| File::create(self.path().join(name)).unwrap();
-        let child = self
-            .onitu(&["up"])
-            .envs(environment.iter().copied())
-            .stdout(file("stdout"))
-            .stderr(file("stderr"))
-            .spawn()
-            .unwrap();
+        let child =
+            self.onitu(&["up"]).stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
         Up { place: self, child }
     }
 }

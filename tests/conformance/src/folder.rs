@@ -1,4 +1,8 @@
 //! A subject for drivers whose storage is a folder of this machine: its user edits the files.
+//!
+//! The user here is an ordinary program: it writes beside and renames, appends in place, makes
+//! pipes and names that are no text, moves the whole folder away and removes what it doesn't know.
+//! It knows of the driver only that `.onitu` in the root is the driver's.
 
 use std::fs;
 use std::io::Write;
@@ -30,6 +34,7 @@ impl<P> Folder<P> {
         self.top.path().join("root")
     }
 
+    /// Where a path of the service is on this machine.
     fn path(&self, path: &Path) -> PathBuf {
         self.root().join(path.as_str())
     }
@@ -39,6 +44,7 @@ impl<P> Folder<P> {
         self.top.path().join(format!("beside-{}", fresh_key()))
     }
 
+    /// The same, with the directories above it made if they aren't there.
     fn make_parents(&self, path: &Path) -> Result<PathBuf, Fault> {
         let full = self.path(path);
         if let Some(parent) = full.parent() {
@@ -162,6 +168,8 @@ impl<P: Plug> Subject for Folder<P> {
     }
 }
 
+/// A failure of the suite's own hands: the disk is full, or the folder is gone. No case expects a
+/// fault of this kind, so it is told as it is.
 fn failed(error: &std::io::Error) -> Fault {
     Fault::new(FaultKind::Bug, format!("the suite's own edit of the folder failed: {error}"))
 }

@@ -1,4 +1,8 @@
 //! Listens to a driver's hints.
+//!
+//! A hint may come early or late, doubled, for a directory instead of the file, or as a rescan:
+//! whatever makes the runtime look at a path counts as a hint at it. Only what never comes is
+//! missed, and that is known after a limit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +21,15 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// A driver's watch on a task of its own, and what it told so far. Ends when dropped.
 pub(crate) struct Hearing<P: Plug> {
+    /// The driver that watches, asked to settle.
     plug: Arc<P>,
+    /// Where the driver leaves its hints.
     hints: Hints,
+    /// The watch itself; it ends only when it is broken.
     task: JoinHandle<Result<(), Fault>>,
+    /// Every path that was heard of, with the strongest hint.
     heard: BTreeMap<Path, Hint>,
+    /// Whether everything is to be looked at.
     rescan: bool,
 }
 

@@ -26,13 +26,38 @@
 //! suite!(Fixture);
 //! ```
 //!
-//! Each case has a storage of its own and runs on a runtime of its own, with a limit in time. A
-//! case that needs an ability the manifest denies answers [`Verdict::NotApplicable`], which is
-//! checked against the manifest and shown; one that needs a door the subject doesn't have answers
-//! [`Verdict::NoDoor`] and is shown. Nothing is passed over in silence.
+//! # What a case answers
 //!
-//! The suite tells apart what a driver must do from how it does it: it asks only through the
-//! trait, and edits only through the subject. It doesn't measure speed.
+//! - [`Verdict::Kept`]: the promise holds.
+//! - [`Verdict::NotApplicable`]: it is about an ability that the manifest denies. The runner checks
+//!   that the manifest does deny it, so a driver can't excuse itself, and shows it.
+//! - [`Verdict::Able`]: the other way round, checked and shown as well.
+//! - [`Verdict::NoDoor`]: the subject has no way to bring about what the case needs. Shown.
+//! - [`Broken`]: the promise is broken. It says what was found and where in the suite.
+//!
+//! Nothing is passed over in silence.
+//!
+//! # Doors
+//!
+//! A subject with two methods runs most of the suite. Each further method opens a door to more:
+//!
+//! | method | what it lets the suite ask |
+//! |---|---|
+//! | [`Subject::has_door`] with `write` and the other edits | races with a user who doesn't wait for the driver |
+//! | [`Subject::make_strange`] | what becomes of pipes, devices and sockets |
+//! | [`Subject::make_unnameable`] | what becomes of names that are no paths |
+//! | [`Subject::take_away`], [`Subject::bring_back`] | whether a storage that is away looks empty |
+//! | [`Subject::lose_marker`] | whether another storage in its place is taken for it |
+//! | [`Subject::limit_space`] | what happens when it is full |
+//! | [`Subject::trash`] | whether what was replaced or removed can be brought back |
+//!
+//! [`Folder`] opens nearly all of them for any driver whose storage is a folder.
+//!
+//! # What it is not
+//!
+//! It asks only through the trait, and edits only through the subject; how a driver keeps its
+//! promises is its own business. It doesn't measure speed, and it can't pull the plug out of the
+//! wall. Each case has a storage and a runtime of its own, and a limit in time.
 
 pub mod cases;
 mod folder;

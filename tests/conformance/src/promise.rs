@@ -1,4 +1,7 @@
 //! What a case finds: a promise kept, one that doesn't apply, or a broken one.
+//!
+//! Cases return instead of panicking, so that the suite can be asked what it finds: its own tests
+//! run it over drivers with a mistake each and expect it to notice.
 
 use std::fmt;
 use std::panic::Location;
@@ -16,6 +19,9 @@ pub enum Verdict {
     /// The promise is about an ability, named as in the manifest, that the driver doesn't have.
     /// The runner checks that the manifest denies it.
     NotApplicable(&'static str),
+    /// The promise is about being without an ability, named as in the manifest, that the driver
+    /// has. The runner checks that the manifest has it.
+    Able(&'static str),
     /// The subject has no way to bring about what the case needs. Shown, never a failure: a
     /// storage may really have no such thing as a socket or a marker.
     NoDoor(&'static str),
@@ -104,6 +110,15 @@ macro_rules! needs {
     };
 }
 
+/// Ends the case as not applicable if the manifest has the ability.
+macro_rules! needs_no {
+    ($scene:expr; $ability:ident) => {
+        if $scene.abilities().$ability {
+            return Ok($crate::Verdict::Able(stringify!($ability)));
+        }
+    };
+}
+
 /// Does something through a door of the subject, or ends the case if there is none.
 macro_rules! through {
     ($door:expr, $what:literal) => {
@@ -113,4 +128,4 @@ macro_rules! through {
     };
 }
 
-pub(crate) use {needs, require, through};
+pub(crate) use {needs, needs_no, require, through};

@@ -1,4 +1,8 @@
 //! Runs one case as a test.
+//!
+//! Each case has a runtime with two threads of its own, since drivers have threads and tasks and
+//! real time; what it leaves behind ends with the runtime. Cases need no order and share nothing,
+//! so a test runner may run them in one process or in many.
 
 use std::future::Future;
 use std::time::Duration;
@@ -26,6 +30,7 @@ pub fn keep<S: Subject, F: Future<Output = Promise>>(name: &str, case: fn(Scene<
     match runtime.block_on(verdict(case)) {
         Ok(Verdict::Kept) => {}
         Ok(Verdict::NotApplicable(ability)) => show(name, &format!("no ability `{ability}`")),
+        Ok(Verdict::Able(ability)) => show(name, &format!("it has the ability `{ability}`")),
         Ok(Verdict::NoDoor(what)) => show(name, &format!("the subject has no {what}")),
         Err(broken) => panic!("{}: {broken}", name.replace('_', " ")),
     }
@@ -38,15 +43,20 @@ pub async fn verdict<S: Subject, F: Future<Output = Promise>>(case: fn(Scene<S>)
     let verdict = tokio::time::timeout(LIMIT, run)
         .await
         .map_err(|_| Broken::new(format!("the case did not end within {LIMIT:?}")))??;
-    if let Verdict::NotApplicable(ability) = verdict {
-        let abilities = serde_json::to_value(S::Plug::manifest().abilities).unwrap_or_default();
-        if abilities.get(ability) != Some(&serde_json::Value::Bool(false)) {
-            return Err(Broken::new(format!("the manifest doesn't deny `{ability}`")));
-        }
+    let (ability, said) = match verdict {
+        Verdict::NotApplicable(ability) => (ability, false),
+        Verdict::Able(ability) => (ability, true),
+        Verdict::Kept | Verdict::NoDoor(_) => return Ok(verdict),
+    };
+    let abilities = serde_json::to_value(S::Plug::manifest().abilities).unwrap_or_default();
+    if abilities.get(ability) != Some(&serde_json::Value::Bool(said)) {
+        return Err(Broken::new(format!("the manifest doesn't say that `{ability}` is {said}")));
     }
     Ok(verdict)
 }
 
+/// Tells of a case that isn't about this driver: shown by `cargo test -- --nocapture`, and by
+/// nextest with `--success-output final`.
 #[expect(clippy::print_stderr, reason = "a case that doesn't apply is told to whoever looks")]
 fn show(name: &str, why: &str) {
     eprintln!("not applicable: {}: {why}", name.replace('_', " "));

@@ -1,4 +1,8 @@
 //! A case's stage: a fresh storage, the driver connected to it, and the verbs cases are told in.
+//!
+//! The verbs act as the runtime does: `place` begins a file under a key of its own, asks what can
+//! be resumed, writes in chunks of an odd size and puts it in place. Those that answer a `Fault`
+//! leave it to the case what should happen; those that answer [`Broken`] know it themselves.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,7 +34,8 @@ pub fn at(text: &str) -> Path {
     Path::new(text).unwrap_or_else(|error| unreachable!("a case names no path: {error}"))
 }
 
-/// The content of a file with these bytes.
+/// The content of a file with these bytes: checksum and size are theirs, its time is a whole second
+/// in 2020, and nobody may execute it.
 pub fn file(bytes: &[u8]) -> Content {
     Content {
         kind: Kind::File,
@@ -63,7 +68,7 @@ impl<S: Subject> Scene<S> {
         S::Plug::manifest().abilities
     }
 
-    /// Begins a file as the runtime does, under a key of its own.
+    /// Begins a file as the runtime does, under a key of its own, so that nothing is resumed.
     pub async fn begin(
         &self,
         path: &str,
@@ -134,7 +139,8 @@ impl<S: Subject> Scene<S> {
         through::read(&*self.plug, &at(path), state).await
     }
 
-    /// Holds if the path has exactly these bytes.
+    /// Holds if the path has exactly these bytes. It is looked at and read in the state that was
+    /// seen, so a path that changes meanwhile is broken, too.
     pub async fn holds(&self, path: &str, bytes: &[u8]) -> Result<(), Broken> {
         let state = self.there(path).await?;
         let found = self.read(path, &state).await?;

@@ -1,4 +1,7 @@
 //! The list of all cases, as the macro that makes them tests.
+//!
+//! A case that is written but not listed would be a promise nobody checks; a test of this crate
+//! compares the list with the rooms.
 
 /// Makes a test of every case of the suite, for the [`Subject`](crate::Subject) that it names.
 ///

@@ -1,4 +1,7 @@
 //! A user's edits made through the driver, for storages that have no other door.
+//!
+//! Each looks first and then expects what it saw, as the runtime does, over a connection of its
+//! own. A driver that is wrong about this is wrong in the cases themselves, too.
 
 use bytes::Bytes;
 use onitu_plug::{Content, Fault, FaultKind, Kind, Path, Plug, Sink, Source, State};
@@ -18,6 +21,7 @@ pub(crate) async fn write(plug: &impl Plug, path: &Path, bytes: &[u8]) -> Result
     sink.place(content, expect).await.map(drop)
 }
 
+/// Reads what is there and replaces it by that and more: no storage behind a driver appends.
 pub(crate) async fn append(plug: &impl Plug, path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     let state = there(plug, path).await?;
     let mut all = read(plug, path, &state).await?;
@@ -25,6 +29,7 @@ pub(crate) async fn append(plug: &impl Plug, path: &Path, bytes: &[u8]) -> Resul
     write(plug, path, &all).await
 }
 
+/// All bytes of a path in one state.
 pub(crate) async fn read(plug: &impl Plug, path: &Path, state: &State) -> Result<Vec<u8>, Fault> {
     let mut source = plug.read(path, state.tag, 0).await?;
     let mut all = Vec::new();
@@ -37,15 +42,18 @@ pub(crate) async fn read(plug: &impl Plug, path: &Path, state: &State) -> Result
     }
 }
 
+/// Removes whatever is there.
 pub(crate) async fn remove(plug: &impl Plug, path: &Path) -> Result<(), Fault> {
     plug.remove(path, there(plug, path).await?.tag).await
 }
 
+/// Renames over whatever is at the new name.
 pub(crate) async fn rename(plug: &impl Plug, from: &Path, to: &Path) -> Result<(), Fault> {
     let expect = plug.look(to).await?.map(|state| state.tag);
     plug.rename(from, there(plug, from).await?.tag, to, expect).await.map(drop)
 }
 
+/// Places a link where nothing is.
 pub(crate) async fn symlink(plug: &impl Plug, path: &Path, target: &str) -> Result<(), Fault> {
     let content = Content { kind: Kind::Symlink, ..file(target.as_bytes()) };
     let mut sink = plug.write(path, &content, fresh_key()).await?;
@@ -54,6 +62,7 @@ pub(crate) async fn symlink(plug: &impl Plug, path: &Path, target: &str) -> Resu
     sink.place(content, None).await.map(drop)
 }
 
+/// Sets both attributes of whatever file is there.
 pub(crate) async fn set_attributes(
     plug: &impl Plug,
     path: &Path,
@@ -65,6 +74,7 @@ pub(crate) async fn set_attributes(
     plug.set_attributes(path, state.tag, &content).await.map(drop)
 }
 
+/// The state at a path where something must be; `NotFound` says that the case is wrong.
 async fn there(plug: &impl Plug, path: &Path) -> Result<State, Fault> {
     let missing = || Fault::new(FaultKind::NotFound, format!("`{path}` is not there"));
     plug.look(path).await?.ok_or_else(missing)

@@ -31,7 +31,9 @@ fn the_guides_code_is_the_examples_code() {
         let (language, rest) = rest.split_once('\n').expect("a language");
         let (_, after) = rest.split_once("```\n").expect("the fence's end");
         let code = part(marker);
-        current += &format!("<!-- code from {marker} -->\n```{language}\n{code}\n```\n{after}");
+        let lines =
+            ["<!-- code from ", marker, " -->\n```", language, "\n", &code, "\n```\n", after];
+        current.extend(lines);
         count += 1;
     }
     assert!(count >= 10, "only {count} pieces of code were found");

@@ -57,12 +57,15 @@ impl House {
 
     /// What the Core does: sets up the store if it is empty.
     pub(crate) async fn register(&self) {
-        let set_up = async {
-            self.store.set_up().await?;
-            self.store.set_registry(&self.registry).await
-        };
-        // A store that is away is set up at the next turn.
-        let _ = set_up.await;
+        for _attempt in 0..5 {
+            let set_up = async {
+                self.store.set_up().await?;
+                self.store.set_registry(&self.registry).await
+            };
+            if set_up.await.is_ok() {
+                return;
+            }
+        }
     }
 
     pub(crate) fn start_all(&mut self) {

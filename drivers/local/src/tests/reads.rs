@@ -51,7 +51,7 @@ async fn a_file_that_changes_while_it_is_read_is_told() {
                 .open(home.at("file"))
                 .expect("open")
                 .set_len(7)
-                .expect("cut")
+                .expect("cut");
         },
         |home| {
             fs::File::options()
@@ -59,7 +59,7 @@ async fn a_file_that_changes_while_it_is_read_is_told() {
                 .open(home.at("file"))
                 .expect("open")
                 .write_all(b"x")
-                .expect("grown")
+                .expect("grown");
         },
         |home| {
             fs::write(home.at("new"), noise(1_000)).expect("written");

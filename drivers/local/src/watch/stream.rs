@@ -2,18 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use onitu_plug::{Fault, FaultKind, Hint, Hints, Kind, Path};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
-use rustix::fs::{Dir, FileType, Mode, OFlags, Timespec, openat};
+use rustix::fs::inotify::{self, ReadFlags, Reader, WatchFlags};
+use rustix::fs::{Mode, OFlags, Timespec, openat};
 use rustix::io::Errno;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::kernel::{Control, add, begin, subdirectories, timespec, wait};
 use super::tree::{Tree, Wd};
 use super::{Cookies, Limits, Stage};
 use crate::client::Root;
@@ -27,30 +25,6 @@ const BUFFER_BYTES: usize = 128 * 1024;
 const PAIR: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 /// Most hints that are held back to be told together.
 const TOLD_MAX: usize = 8_192;
-
-/// How the thread is ended, and where it says how far it is.
-pub(super) struct Control {
-    pub(super) wake: Arc<OwnedFd>,
-    pub(super) stopped: Arc<AtomicBool>,
-    pub(super) stage: watch::Sender<Stage>,
-}
-
-impl Control {
-    fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-    }
-
-    /// Not after it was stopped: the next watch may have begun.
-    fn set(&self, to: Stage) {
-        self.stage.send_if_modified(|stage| {
-            let own = !self.is_stopped();
-            if own {
-                *stage = to;
-            }
-            own
-        });
-    }
-}
 
 /// The first half of a rename, until the next event.
 struct Moving {
@@ -115,40 +89,6 @@ pub(super) fn run(
         stream.drain(&mut Reader::new(&*inotify, buffer.spare_capacity_mut()))?;
     }
     Ok(())
-}
-
-/// An inotify instance, polling until there is one; nothing if stopped before.
-fn begin(
-    root: &Root,
-    limits: Limits,
-    hints: &Hints,
-    control: &Control,
-) -> Result<Option<OwnedFd>, Fault> {
-    let mut told = false;
-    while !control.is_stopped() {
-        match inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC) {
-            Ok(inotify) => {
-                if told {
-                    hints.notice(None);
-                }
-                return Ok(Some(inotify));
-            }
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {}
-            Err(errno) => return Err(fault("watch", root.shown(), errno)),
-        }
-        if !told {
-            told = true;
-            control.set(Stage::Polling);
-            hints.notice(Some(format!(
-                "no inotify instance is left: the folder is polled every {} s; raise the limit \
-                 with `sysctl fs.inotify.max_user_instances=1024`",
-                limits.poll.as_secs()
-            )));
-        }
-        wait(&[&control.wake], Some(timespec(limits.poll)))?;
-        hints.rescan("it can't be watched, only polled");
-    }
-    Ok(None)
 }
 
 impl Stream<'_> {
@@ -465,49 +405,5 @@ impl Stream<'_> {
                 self.limits.poll.as_secs()
             )));
         }
-    }
-}
-
-/// Watches the directory that is open as `dir`: by its descriptor, so that no link is followed.
-fn add(inotify: &OwnedFd, dir: &OwnedFd, flags: WatchFlags) -> Result<Wd, Errno> {
-    let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
-    inotify::add_watch(inotify, path, flags | WatchFlags::ONLYDIR | WatchFlags::EXCL_UNLINK)
-}
-
-/// The paths of the directories in the open directory `dir`, whose path is `path`.
-fn subdirectories<'a>(dir: &'a OwnedFd, path: &'a str) -> impl Iterator<Item = String> + 'a {
-    let entries = Dir::read_from(dir).into_iter().flatten().flatten();
-    entries.filter_map(move |entry| {
-        let name = entry.file_name().to_str().ok()?;
-        if name == "." || name == ".." || name::is_own_name(path, name) {
-            return None;
-        }
-        let is_directory = match entry.file_type() {
-            FileType::Directory => true,
-            FileType::Unknown => state::at(dir, name).is_ok_and(|there| {
-                there.state().is_some_and(|state| state.content.kind == Kind::Directory)
-            }),
-            _ => false,
-        };
-        let joined = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
-        is_directory.then_some(joined)
-    })
-}
-
-/// Waits until one of `fds` can be read; tells how many can.
-fn wait(fds: &[&Arc<OwnedFd>], timeout: Option<Timespec>) -> Result<usize, Fault> {
-    let mut polled: Vec<_> =
-        fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
-    match poll(&mut polled, timeout.as_ref()) {
-        Ok(ready) => Ok(ready),
-        Err(Errno::INTR) => Ok(0),
-        Err(errno) => Err(fault("wait for", "changes", errno)),
-    }
-}
-
-fn timespec(duration: std::time::Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: duration.subsec_nanos().into(),
     }
 }

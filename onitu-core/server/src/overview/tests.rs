@@ -25,7 +25,7 @@ fn parts() -> Parts {
         registry: Arc::new(registry(&["nas", "usb"])),
         established: true,
         missing: Arc::default(),
-        void_scans: Arc::default(),
+        doubtful: std::collections::BTreeSet::new(),
         stored: Ok(stored),
         processes: Some(vec![process(Some(7), 0, None)]),
         now_ms: NOW_MS,

@@ -175,7 +175,7 @@ async fn after_the_metadata_was_lost_every_service_must_be_scanned_again() {
         "`laptop` has not been scanned yet; `nas` has not been scanned yet"
     );
 
-    house.report(1, &Report { pid: pids[0], scans: 2, ..ready() }).await;
+    house.report(1, &Report { pid: pids[0], epoch: 3, ..ready() }).await;
     house.report(2, &Report { pid: pids[1], epoch: 1, ..ready() }).await;
     assert_eq!(house.core.going_on().await, None);
 }

@@ -1,4 +1,7 @@
 //! `Plug::set_attributes`.
+//!
+//! Time and executable bit of a file that is there already, for revisions whose bytes are the
+//! same. Only asked of storages that keep at least one of the two.
 
 use onitu_plug::{Content, FaultKind, Plug, Tag};
 
@@ -7,6 +10,8 @@ use crate::scene::{Scene, at, file};
 use crate::subject::Subject;
 
 /// Mtime and executable bit are set, the bytes stay, and the new state is told.
+///
+/// A touched file is a new revision whose bytes need not travel.
 pub async fn attributes_are_set_and_the_bytes_stay<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; mtime, executable);
     let old = scene.place("file", b"bytes").await?;
@@ -25,6 +30,8 @@ pub async fn attributes_are_set_and_the_bytes_stay<S: Subject>(scene: Scene<S>) 
 }
 
 /// The executable bit can be taken away again.
+///
+/// The bit travels in both directions.
 pub async fn the_executable_bit_can_be_taken_away<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; executable);
     let content = Content { executable: true, ..file(b"bytes") };
@@ -35,6 +42,8 @@ pub async fn the_executable_bit_can_be_taken_away<S: Subject>(scene: Scene<S>) -
 }
 
 /// Another state keeps its attributes.
+///
+/// Setting a time on an edited file could hide the edit from whoever compares times.
 pub async fn attributes_of_another_state_are_left_alone<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; mtime);
     let old = scene.place("file", b"bytes").await?;
@@ -47,6 +56,8 @@ pub async fn attributes_of_another_state_are_left_alone<S: Subject>(scene: Scene
 }
 
 /// What is gone has no attributes: `Changed`, and nothing is made.
+///
+/// The deletion is news that hasn't arrived; an empty file in its place would be a new one.
 pub async fn attributes_of_what_is_gone_are_changed<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; mtime);
     let set = scene.plug.set_attributes(&at("file"), Tag([1; 6]), &file(b"bytes")).await;

@@ -1,4 +1,10 @@
 //! `Plug::connect` and `Plug::check`.
+//!
+//! A storage that is away must never be taken for an empty one: of all the ways in which
+//! synchronizers lost their users' files, this was the most common. The cases that take a
+//! storage away need a subject that can do so
+//! ([`Subject::take_away`](crate::Subject::take_away)); a driver for a remote service does it
+//! by stopping its test server.
 
 use onitu_plug::{FaultKind, Found, Plug, Sink};
 use tokio::sync::mpsc;
@@ -8,12 +14,17 @@ use crate::scene::{Scene, at, file};
 use crate::subject::Subject;
 
 /// A storage that is there passes its check.
+///
+/// The check runs every few seconds; one that fails without reason would stop the service.
 pub async fn a_storage_that_is_there_passes_its_check<S: Subject>(scene: Scene<S>) -> Promise {
     scene.plug.check().await?;
     Ok(Verdict::Kept)
 }
 
 /// What was placed is there after a crash of the driver, in the same state.
+///
+/// After a restart every path is compared by its tag. Tags that don't survive a restart make
+/// each start as dear as the first, and renames unrecognizable.
 pub async fn a_new_connection_finds_the_same_states<S: Subject>(scene: Scene<S>) -> Promise {
     let placed = scene.place("a/file", b"bytes").await?;
     let scene = scene.reconnect().await?;
@@ -23,6 +34,9 @@ pub async fn a_new_connection_finds_the_same_states<S: Subject>(scene: Scene<S>)
 }
 
 /// A storage that isn't there is `Unavailable`, and nothing is created in its place.
+///
+/// The original Onitu created the folder it missed, found it empty, and deleted every file
+/// elsewhere.
 pub async fn a_missing_storage_is_unavailable_and_not_created<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
@@ -42,6 +56,9 @@ pub async fn a_missing_storage_is_unavailable_and_not_created<S: Subject>(
 
 /// A storage that goes away while it is connected is noticed by the check, and nothing that is
 /// asked meanwhile is answered as if it were empty.
+///
+/// Disks are unmounted and servers restarted while drivers run. An answer of "nothing there" in
+/// that moment is a deletion of everything.
 pub async fn a_storage_that_goes_away_is_unavailable_not_empty<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
@@ -62,6 +79,8 @@ pub async fn a_storage_that_goes_away_is_unavailable_not_empty<S: Subject>(
 }
 
 /// A storage that goes away amid a listing makes it fail, if it can't be completed.
+///
+/// What a complete listing lacks counts as deleted.
 pub async fn a_listing_that_is_cut_off_never_looks_complete<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
@@ -84,6 +103,9 @@ pub async fn a_listing_that_is_cut_off_never_looks_complete<S: Subject>(
 }
 
 /// A storage that Onitu knows, whose marker is gone, is another one: `Unavailable`, not empty.
+///
+/// An empty directory where a disk used to be mounted looks like a folder whose files were all
+/// deleted. The marker tells them apart.
 pub async fn a_known_storage_without_its_marker_is_unavailable<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
@@ -98,6 +120,9 @@ pub async fn a_known_storage_without_its_marker_is_unavailable<S: Subject>(
 }
 
 /// What an earlier incarnation left half written is not seen, and doesn't disturb.
+///
+/// Half a file under a user's name would be taken for the user's, and sent to every other
+/// service.
 pub async fn leftovers_of_a_crash_are_out_of_sight<S: Subject>(scene: Scene<S>) -> Promise {
     let content = file(b"half and half");
     let mut sink = scene.plug.write(&at("file"), &content, 7).await?;

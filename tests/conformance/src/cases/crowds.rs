@@ -1,4 +1,9 @@
 //! Many at once, and races with the user.
+//!
+//! The runtime calls a driver from many tasks, only never for one path at the same time; the
+//! user observes no such rule. The races here are played some dozens of times and look at what
+//! remains afterwards: whoever won, neither content may be lost. They are played only where the
+//! subject's user has a door of their own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +21,8 @@ use super::reading::pattern;
 const CROWD: usize = 200;
 
 /// Two hundred files placed at once are all whole.
+///
+/// The runtime has hundreds of orders under way. Temporary names that collide show here.
 pub async fn two_hundred_files_placed_at_once_are_all_whole<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
@@ -42,6 +49,8 @@ pub async fn two_hundred_files_placed_at_once_are_all_whole<S: Subject>(
 }
 
 /// Fifty readers of one file all read it whole.
+///
+/// Several services pull one new file at the same time.
 pub async fn fifty_readers_of_one_file_all_read_it_whole<S: Subject>(scene: Scene<S>) -> Promise {
     let bytes = pattern(300_000);
     let state = scene.place("file", &bytes).await?;
@@ -59,6 +68,8 @@ pub async fn fifty_readers_of_one_file_all_read_it_whole<S: Subject>(scene: Scen
 }
 
 /// Files are renamed and removed at once without harm to their neighbours.
+///
+/// Directories are made, emptied and left by orders that know nothing of each other.
 pub async fn neighbours_dont_disturb_each_other<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; rename);
     let scene = Arc::new(scene);
@@ -93,6 +104,8 @@ pub async fn neighbours_dont_disturb_each_other<S: Subject>(scene: Scene<S>) -> 
 
 /// A call that is dropped halfway may have its effect or not, but none in between, and the path
 /// can be worked with afterwards.
+///
+/// The runtime drops calls when it is told to stop, and when they take too long.
 pub async fn a_call_that_is_dropped_leaves_a_whole_state<S: Subject>(scene: Scene<S>) -> Promise {
     let (old, new) = (pattern(50_000), pattern(60_000));
     for round in 0..40_u64 {
@@ -122,6 +135,9 @@ pub async fn a_call_that_is_dropped_leaves_a_whole_state<S: Subject>(scene: Scen
 
 /// What a user saves in the very moment something is placed over it is not lost: it stays, or
 /// becomes a conflict copy beside it, or is in the trash.
+///
+/// Between the last look and the replacement there is always an instant; only the storage
+/// itself can close it.
 pub async fn an_edit_in_the_last_instant_is_not_lost<S: Subject>(scene: Scene<S>) -> Promise {
     if !scene.subject.has_door() {
         return Ok(Verdict::NoDoor("user beside the driver"));
@@ -146,6 +162,8 @@ pub async fn an_edit_in_the_last_instant_is_not_lost<S: Subject>(scene: Scene<S>
 }
 
 /// What a user makes in the very moment something is placed where nothing was is not lost.
+///
+/// The same where nothing was: only an exclusive creation closes it.
 pub async fn a_file_made_in_the_last_instant_is_not_lost<S: Subject>(scene: Scene<S>) -> Promise {
     if !scene.subject.has_door() {
         return Ok(Verdict::NoDoor("user beside the driver"));

@@ -1,12 +1,19 @@
 //! Symbolic links: kept as they are, never followed.
+//!
+//! A link is content of its own kind, its text. Where a storage keeps links, these cases see to
+//! it that neither looking, listing, reading, writing nor removing passes through one: what
+//! lies behind may be outside of the service's root, and nothing there may be read or written.
+//! Where it keeps none, only the last case applies.
 
 use onitu_plug::{FaultKind, Kind, Plug};
 
-use crate::promise::{Promise, Verdict, needs, refused, require, same};
+use crate::promise::{Promise, Verdict, needs, needs_no, refused, require, same};
 use crate::scene::{Scene, at, file};
 use crate::subject::Subject;
 
 /// A link is told as a link, wherever it points to.
+///
+/// A link that is told as what it points to becomes a copy on the other services.
 pub async fn a_link_is_told_as_a_link<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; symlinks);
     scene.place("file", b"bytes").await?;
@@ -20,6 +27,8 @@ pub async fn a_link_is_told_as_a_link<S: Subject>(scene: Scene<S>) -> Promise {
 }
 
 /// A link reads as its target's text.
+///
+/// The text is the link's content; it travels and is compared like any other.
 pub async fn a_link_reads_as_its_targets_text<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; symlinks);
     scene.place("file", b"bytes").await?;
@@ -29,6 +38,8 @@ pub async fn a_link_reads_as_its_targets_text<S: Subject>(scene: Scene<S>) -> Pr
 }
 
 /// A link is placed as a link with exactly its text.
+///
+/// An absolute text, a dangling one or one with odd letters is the user's business.
 pub async fn a_link_is_placed_with_its_text<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; symlinks);
     for (name, target) in [("one", "a/b"), ("two", "/nowhere/at all"), ("three", "../é \n")] {
@@ -41,6 +52,8 @@ pub async fn a_link_is_placed_with_its_text<S: Subject>(scene: Scene<S>) -> Prom
 }
 
 /// Nothing is below a link to a directory: it leads out of the tree that is synchronized.
+///
+/// Following it would synchronize files twice, run in circles, or leave the service's root.
 pub async fn nothing_is_below_a_link<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; symlinks);
     scene.place("directory/file", b"bytes").await?;
@@ -52,6 +65,8 @@ pub async fn nothing_is_below_a_link<S: Subject>(scene: Scene<S>) -> Promise {
 }
 
 /// A link to a directory isn't listed as one.
+///
+/// A scan that follows links may never end.
 pub async fn a_link_is_not_listed_as_a_directory<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; symlinks);
     scene.place("directory/file", b"bytes").await?;
@@ -61,6 +76,9 @@ pub async fn a_link_is_not_listed_as_a_directory<S: Subject>(scene: Scene<S>) ->
 }
 
 /// Nothing is written, removed or renamed through a link among the parents.
+///
+/// A link swapped in for a directory, in the right moment and on purpose, must not make the
+/// driver write outside of its root.
 pub async fn nothing_is_changed_through_a_link<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; symlinks);
     let inside = scene.place("directory/file", b"bytes").await?;
@@ -78,6 +96,8 @@ pub async fn nothing_is_changed_through_a_link<S: Subject>(scene: Scene<S>) -> P
 }
 
 /// Removing a link leaves what it points to.
+///
+/// The target may be anything, anywhere.
 pub async fn removing_a_link_leaves_its_target<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; symlinks);
     scene.place("file", b"bytes").await?;
@@ -89,6 +109,8 @@ pub async fn removing_a_link_leaves_its_target<S: Subject>(scene: Scene<S>) -> P
 }
 
 /// A file that replaces a link replaces the link, not what it points to.
+///
+/// Writing through the link would change a file that no order named.
 pub async fn a_file_replaces_a_link_not_its_target<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; symlinks);
     scene.place("file", b"bytes").await?;
@@ -101,6 +123,8 @@ pub async fn a_file_replaces_a_link_not_its_target<S: Subject>(scene: Scene<S>) 
 }
 
 /// A renamed link keeps its text.
+///
+/// The rename of what it points to would move somebody else's file.
 pub async fn a_link_is_renamed_as_a_link<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; symlinks, rename);
     let link = scene.place_link("link", "some/where").await?;
@@ -112,10 +136,11 @@ pub async fn a_link_is_renamed_as_a_link<S: Subject>(scene: Scene<S>) -> Promise
 }
 
 /// Where links can't be kept, writing one is `Unsupported`, and no file is made of it.
+///
+/// A text file in its place would travel back as a change, and the link would be lost
+/// everywhere.
 pub async fn a_link_that_cant_be_kept_is_refused<S: Subject>(scene: Scene<S>) -> Promise {
-    if scene.abilities().symlinks {
-        return Ok(Verdict::Kept);
-    }
+    needs_no!(scene; symlinks);
     refused(scene.place_link("link", "target").await, FaultKind::Unsupported)?;
     scene.absent("link").await?;
     Ok(Verdict::Kept)

@@ -1,4 +1,9 @@
 //! `Plug::list`.
+//!
+//! A scan lists every directory and takes what is missing for deleted. So a listing is complete
+//! or it fails; what can't be synchronized is told as a problem rather than left out; and the
+//! driver's own files, which nobody wrote, are left out. Large directories come in pages, and
+//! no faster than they are read.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,6 +24,8 @@ const MANY: usize = 3_000;
 const PAGE_ENTRIES_MAX: usize = 2_000;
 
 /// An empty storage has an empty listing.
+///
+/// First contact with an empty service is the most common one.
 pub async fn an_empty_storage_has_an_empty_listing<S: Subject>(scene: Scene<S>) -> Promise {
     let found = scene.list("").await?;
     require!(found.is_empty(), "a fresh storage holds {found:?}");
@@ -26,6 +33,8 @@ pub async fn an_empty_storage_has_an_empty_listing<S: Subject>(scene: Scene<S>) 
 }
 
 /// A missing directory is `NotFound`.
+///
+/// The scan meets directories that vanish under it; that is different from one that is empty.
 pub async fn a_missing_directory_is_not_found<S: Subject>(scene: Scene<S>) -> Promise {
     refused(scene.list("missing").await, FaultKind::NotFound)?;
     refused(scene.list("missing/below").await, FaultKind::NotFound)?;
@@ -33,6 +42,8 @@ pub async fn a_missing_directory_is_not_found<S: Subject>(scene: Scene<S>) -> Pr
 }
 
 /// A file is `NotADirectory`.
+///
+/// It became a file since it was seen; the scan looks at it again as what it is.
 pub async fn a_file_is_not_a_directory<S: Subject>(scene: Scene<S>) -> Promise {
     scene.place("file", b"bytes").await?;
     refused(scene.list("file").await, FaultKind::NotADirectory)?;
@@ -40,6 +51,9 @@ pub async fn a_file_is_not_a_directory<S: Subject>(scene: Scene<S>) -> Promise {
 }
 
 /// A listing tells what looking at each path tells.
+///
+/// The scan compares what it lists with what was looked at before. Two opinions on one state
+/// are a change that nobody made.
 pub async fn a_listing_tells_what_a_look_tells<S: Subject>(scene: Scene<S>) -> Promise {
     scene.place("file", b"bytes").await?;
     scene.place("directory/below", b"other bytes").await?;
@@ -65,6 +79,8 @@ fn bare(mut state: State) -> State {
 }
 
 /// Only what is directly inside is listed.
+///
+/// Services that know only keys list by prefix, where `a-b` and `ab` are neighbours of `a/`.
 pub async fn only_what_is_directly_inside_is_listed<S: Subject>(scene: Scene<S>) -> Promise {
     for name in ["a/one", "a/two/three", "a-b/four", "ab/five"] {
         scene.place(name, b"bytes").await?;
@@ -77,6 +93,8 @@ pub async fn only_what_is_directly_inside_is_listed<S: Subject>(scene: Scene<S>)
 }
 
 /// An empty directory is listed, and its own listing is empty.
+///
+/// It is something a user made, and is kept in step.
 pub async fn an_empty_directory_is_listed<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; directories);
     scene.subject.make_directory(&at("empty")).await?;
@@ -85,6 +103,7 @@ pub async fn an_empty_directory_is_listed<S: Subject>(scene: Scene<S>) -> Promis
     Ok(Verdict::Kept)
 }
 
+/// Makes many files in one directory, empty ones, as their user; tells their names.
 async fn fill<S: Subject>(scene: &Scene<S>) -> Result<BTreeSet<String>, Broken> {
     let names: BTreeSet<String> = (0..MANY).map(|number| format!("entry {number}")).collect();
     for name in &names {
@@ -94,6 +113,8 @@ async fn fill<S: Subject>(scene: &Scene<S>) -> Result<BTreeSet<String>, Broken> 
 }
 
 /// Three thousand entries come in pages, each entry once.
+///
+/// A missing entry is a deletion, a doubled one costs work, and one huge page costs memory.
 pub async fn a_listing_of_three_thousand_entries_comes_in_pages<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
@@ -108,6 +129,9 @@ pub async fn a_listing_of_three_thousand_entries_comes_in_pages<S: Subject>(
 }
 
 /// A listing waits for its reader, so that memory stays bounded.
+///
+/// A directory with a million entries must not become a million entries in memory because the
+/// engine is busy.
 pub async fn a_listing_waits_for_its_reader<S: Subject>(scene: Scene<S>) -> Promise {
     fill(&scene).await?;
     let (sender, mut receiver) = mpsc::channel(1);
@@ -125,6 +149,8 @@ pub async fn a_listing_waits_for_its_reader<S: Subject>(scene: Scene<S>) -> Prom
 }
 
 /// A listing whose reader has gone ends, and isn't told as complete by waiting for ever.
+///
+/// A scan that was given up would leave tasks behind, one each time.
 pub async fn a_listing_ends_with_its_reader<S: Subject>(scene: Scene<S>) -> Promise {
     fill(&scene).await?;
     let (sender, receiver) = mpsc::channel(1);
@@ -136,6 +162,8 @@ pub async fn a_listing_ends_with_its_reader<S: Subject>(scene: Scene<S>) -> Prom
 }
 
 /// The driver's own files are left out, whatever it keeps.
+///
+/// Temporary files and the trash would be sent to the other services, and come back.
 pub async fn the_drivers_own_files_are_left_out<S: Subject>(scene: Scene<S>) -> Promise {
     let first = scene.place("file", b"bytes").await?;
     let second = scene.place_over("file", b"other", Some(first.tag)).await?;
@@ -149,6 +177,8 @@ pub async fn the_drivers_own_files_are_left_out<S: Subject>(scene: Scene<S>) -> 
 }
 
 /// A name that can't be synchronized is a problem, told beside the rest.
+///
+/// One bad name must not stop a service; left out in silence it would look deleted.
 pub async fn an_impossible_name_is_a_problem_and_ends_nothing<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
@@ -162,6 +192,8 @@ pub async fn an_impossible_name_is_a_problem_and_ends_nothing<S: Subject>(
 }
 
 /// A thing of another kind is a problem: it is there, so it is not absent.
+///
+/// The admin sees in `status` why it doesn't arrive anywhere.
 pub async fn a_strange_thing_is_a_problem_in_a_listing<S: Subject>(scene: Scene<S>) -> Promise {
     through!(scene.subject.make_strange(&at("strange")), "way to make a strange thing");
     scene.place("file", b"bytes").await?;
@@ -173,6 +205,7 @@ pub async fn a_strange_thing_is_a_problem_in_a_listing<S: Subject>(scene: Scene<
     Ok(Verdict::Kept)
 }
 
+/// Whether it is there but can't be synchronized.
 fn is_problem(found: &Found) -> bool {
     matches!(found, Found::Problem { .. })
 }

@@ -1,4 +1,9 @@
 //! Names: byte for byte, or refused.
+//!
+//! A path is the same on all services or it is not there: a driver may refuse a name as
+//! `InvalidName`, which the admin sees, but it must not change one. The list holds names that
+//! broke other programs: blanks at the ends, control characters, what shells and URLs give a
+//! meaning to, devices of another system, and letters with two spellings.
 
 use onitu_plug::{Fault, FaultKind};
 
@@ -6,7 +11,8 @@ use crate::promise::{Broken, Promise, Verdict, needs, require, same};
 use crate::scene::Scene;
 use crate::subject::Subject;
 
-/// Names that break programs.
+/// Names that break programs: each is a legal component of a path, and somewhere somebody has a
+/// file of that name.
 const HOSTILE: [&str; 30] = [
     " ",
     " leading",
@@ -57,6 +63,9 @@ async fn arrives<S: Subject>(scene: &Scene<S>, path: &str) -> Result<bool, Broke
 }
 
 /// Hostile names arrive byte for byte, or are refused as `InvalidName`.
+///
+/// A name that comes back changed is a deletion of one file and a new one, on every service, at
+/// every scan.
 pub async fn hostile_names_arrive_byte_for_byte_or_are_refused<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
@@ -72,6 +81,8 @@ pub async fn hostile_names_arrive_byte_for_byte_or_are_refused<S: Subject>(
 }
 
 /// They are as good as directories.
+///
+/// The same for the path's other components.
 pub async fn hostile_names_are_as_good_as_directories<S: Subject>(scene: Scene<S>) -> Promise {
     for name in HOSTILE.iter().filter(|name| scene.abilities().exact_names || name.is_ascii()) {
         let path = format!("{name}/file");
@@ -83,6 +94,8 @@ pub async fn hostile_names_are_as_good_as_directories<S: Subject>(scene: Scene<S
 }
 
 /// A name of 255 bytes arrives or is refused; its temporary file must not be longer.
+///
+/// Drivers that write `NAME.tmp` beside the file fail exactly here.
 pub async fn a_name_of_255_bytes_arrives_or_is_refused<S: Subject>(scene: Scene<S>) -> Promise {
     arrives(&scene, &"n".repeat(255)).await?;
     arrives(&scene, &format!("directory/{}", "é".repeat(127))).await?;
@@ -95,6 +108,8 @@ pub async fn a_name_of_255_bytes_arrives_or_is_refused<S: Subject>(scene: Scene<
 }
 
 /// A path of 4,000 bytes arrives or is refused.
+///
+/// Root and path together may be more than the system takes in one call.
 pub async fn a_very_long_path_arrives_or_is_refused<S: Subject>(scene: Scene<S>) -> Promise {
     let path = vec!["d".repeat(199); 19].join("/") + "/file";
     arrives(&scene, &path).await?;
@@ -102,6 +117,8 @@ pub async fn a_very_long_path_arrives_or_is_refused<S: Subject>(scene: Scene<S>)
 }
 
 /// Fifty directories deep is not too deep.
+///
+/// Source trees of some languages are as deep.
 pub async fn a_deep_path_arrives<S: Subject>(scene: Scene<S>) -> Promise {
     let path = vec!["d"; 50].join("/") + "/file";
     require!(arrives(&scene, &path).await?, "a path of fifty directories was refused");
@@ -109,6 +126,8 @@ pub async fn a_deep_path_arrives<S: Subject>(scene: Scene<S>) -> Promise {
 }
 
 /// Names that differ only in case are two files.
+///
+/// Folding them in the driver would merge two files that are different elsewhere.
 pub async fn names_that_differ_in_case_are_two_files<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; exact_names);
     scene.place("name", b"small").await?;
@@ -120,6 +139,9 @@ pub async fn names_that_differ_in_case_are_two_files<S: Subject>(scene: Scene<S>
 }
 
 /// A composed and a decomposed letter are two files.
+///
+/// Two systems spell `é` differently; merged, one of the two directories was deleted
+/// (owncloud/client#12104).
 pub async fn composed_and_decomposed_letters_are_two_files<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; exact_names);
     scene.place("\u{e9}", b"composed").await?;
@@ -131,6 +153,9 @@ pub async fn composed_and_decomposed_letters_are_two_files<S: Subject>(scene: Sc
 }
 
 /// Where names are folded, a twin never replaces the file that was first.
+///
+/// The engine holds the twin under another name, but only if the manifest tells the truth and
+/// the driver refuses.
 pub async fn a_folded_twin_replaces_nothing<S: Subject>(scene: Scene<S>) -> Promise {
     scene.place("name", b"first").await?;
     let twin = scene.place("NAME", b"second").await;

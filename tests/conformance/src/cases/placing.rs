@@ -1,4 +1,9 @@
 //! `Sink::place`.
+//!
+//! The moment in which a user's file may be overwritten. Each case sets up what stands at the
+//! path, says what is expected there, and looks afterwards: the expected state is replaced in
+//! one step, and goes to the trash; anything else stays byte for byte, and the driver says that
+//! it met it. The races in [`super::crowds`] ask the same questions with a user who is quick.
 
 use onitu_plug::{Content, FaultKind, Plug, Sink};
 
@@ -7,6 +12,8 @@ use crate::scene::{Scene, at, file};
 use crate::subject::Subject;
 
 /// Missing parent directories are made when it is placed.
+///
+/// The order for a file may come before that for its directory.
 pub async fn missing_parents_are_made<S: Subject>(scene: Scene<S>) -> Promise {
     scene.place("a/b/c/file", b"bytes").await?;
     scene.holds("a/b/c/file", b"bytes").await?;
@@ -15,6 +22,9 @@ pub async fn missing_parents_are_made<S: Subject>(scene: Scene<S>) -> Promise {
 }
 
 /// The state that is told is the one that is there.
+///
+/// The tag is remembered as what this service holds; with another one the next look finds a
+/// change and the file goes round in circles.
 pub async fn placing_tells_the_state_that_is_there<S: Subject>(scene: Scene<S>) -> Promise {
     let placed = scene.place("file", b"bytes").await?;
     let looked = scene.there("file").await?;
@@ -26,6 +36,8 @@ pub async fn placing_tells_the_state_that_is_there<S: Subject>(scene: Scene<S>) 
 }
 
 /// It has the mtime it was given.
+///
+/// Sorting photographs by date is a reason to synchronize them at all.
 pub async fn a_placed_file_has_its_mtime<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; mtime);
     for (name, mtime_ns) in [("old", 981_173_106_000_000_000), ("new", 1_700_000_000_000_000_000)] {
@@ -39,6 +51,8 @@ pub async fn a_placed_file_has_its_mtime<S: Subject>(scene: Scene<S>) -> Promise
 
 /// A time finer, older or later than the storage can keep is told as it is kept, not as it was
 /// wished for: else the engine would set it again for ever.
+///
+/// Protocols keep seconds, file systems have limits, and cameras live in 1970.
 pub async fn a_strange_mtime_is_told_as_it_is_kept<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; mtime);
     for (name, mtime_ns) in [
@@ -57,6 +71,8 @@ pub async fn a_strange_mtime_is_told_as_it_is_kept<S: Subject>(scene: Scene<S>) 
 }
 
 /// It has the executable bit it was given.
+///
+/// Both ways: a text that becomes executable is a nuisance, and sometimes a danger.
 pub async fn a_placed_file_has_its_executable_bit<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; executable);
     for (name, executable) in [("program", true), ("text", false)] {
@@ -68,6 +84,8 @@ pub async fn a_placed_file_has_its_executable_bit<S: Subject>(scene: Scene<S>) -
 }
 
 /// An attribute the storage can't keep is told as its neutral value, the same each time.
+///
+/// A made-up time would travel to services that do keep times.
 pub async fn attributes_that_cant_be_kept_are_not_invented<S: Subject>(scene: Scene<S>) -> Promise {
     let content = Content { executable: true, ..file(b"bytes") };
     let placed = scene.place_content("file", content, b"bytes", None).await?;
@@ -78,6 +96,8 @@ pub async fn attributes_that_cant_be_kept_are_not_invented<S: Subject>(scene: Sc
 }
 
 /// A file in the expected state is replaced.
+///
+/// An update is the ordinary case, and the new state must be told apart from the old one.
 pub async fn the_expected_file_is_replaced<S: Subject>(scene: Scene<S>) -> Promise {
     scene.subject.write(&at("file"), b"bytes").await?;
     let old = scene.there("file").await?;
@@ -88,6 +108,9 @@ pub async fn the_expected_file_is_replaced<S: Subject>(scene: Scene<S>) -> Promi
 }
 
 /// Where nothing is expected, something is left alone.
+///
+/// A user made it while the transfer was under way. It is the first thing to check and the last
+/// thing to lose.
 pub async fn an_unexpected_file_is_left_alone<S: Subject>(scene: Scene<S>) -> Promise {
     let mut sink = scene.begin("file", &file(b"bytes")).await?;
     sink.write("bytes".into()).await?;
@@ -98,6 +121,8 @@ pub async fn an_unexpected_file_is_left_alone<S: Subject>(scene: Scene<S>) -> Pr
 }
 
 /// Another state than the expected one is left alone.
+///
+/// The edit was made a moment ago, and nobody else has it yet.
 pub async fn another_state_than_expected_is_left_alone<S: Subject>(scene: Scene<S>) -> Promise {
     let old = scene.place("file", b"old").await?;
     let mut sink = scene.begin("file", &file(b"bytes")).await?;
@@ -109,6 +134,9 @@ pub async fn another_state_than_expected_is_left_alone<S: Subject>(scene: Scene<
 }
 
 /// Where something is expected and nothing is, nothing is placed: it was deleted.
+///
+/// The deletion is news that hasn't arrived; bringing the file back would undo it for
+/// everybody.
 pub async fn a_deleted_file_is_not_brought_back<S: Subject>(scene: Scene<S>) -> Promise {
     let old = scene.place("file", b"old").await?;
     scene.subject.remove(&at("file")).await?;
@@ -118,6 +146,8 @@ pub async fn a_deleted_file_is_not_brought_back<S: Subject>(scene: Scene<S>) -> 
 }
 
 /// What can't be placed is discarded: nothing of it is seen, nothing resumed.
+///
+/// The next attempt is for another state; what was written for this one helps nobody.
 pub async fn what_was_not_placed_is_discarded<S: Subject>(scene: Scene<S>) -> Promise {
     scene.place("file", b"there").await?;
     let content = file(b"bytes");
@@ -132,6 +162,9 @@ pub async fn what_was_not_placed_is_discarded<S: Subject>(scene: Scene<S>) -> Pr
 }
 
 /// What was replaced goes to the trash.
+///
+/// So that a wrong order, or a regretted edit on another service, can be undone with `onitu
+/// restore`.
 pub async fn what_was_replaced_goes_to_the_trash<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; trash);
     let mut state = scene.place("file", b"first bytes").await?;
@@ -148,6 +181,8 @@ pub async fn what_was_replaced_goes_to_the_trash<S: Subject>(scene: Scene<S>) ->
 }
 
 /// An empty directory may be replaced by a file.
+///
+/// A directory became a file elsewhere, and its children were removed before.
 pub async fn an_empty_directory_may_be_replaced<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; directories);
     scene.subject.make_directory(&at("thing")).await?;
@@ -159,6 +194,8 @@ pub async fn an_empty_directory_may_be_replaced<S: Subject>(scene: Scene<S>) -> 
 }
 
 /// A directory that holds something is `NotEmpty` and stays.
+///
+/// What it holds may be known to nobody.
 pub async fn a_directory_that_holds_something_is_not_replaced<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
@@ -170,6 +207,9 @@ pub async fn a_directory_that_holds_something_is_not_replaced<S: Subject>(
 }
 
 /// A parent that is a file is `NotADirectory`, and stays.
+///
+/// A file against a directory is a conflict, which the engine decides; the driver only says
+/// what it met.
 pub async fn a_parent_that_is_a_file_is_not_a_directory<S: Subject>(scene: Scene<S>) -> Promise {
     scene.place("file", b"bytes").await?;
     refused(scene.place("file/below", b"other").await, FaultKind::NotADirectory)?;
@@ -179,6 +219,9 @@ pub async fn a_parent_that_is_a_file_is_not_a_directory<S: Subject>(scene: Scene
 }
 
 /// Whoever reads while a file is replaced again and again sees one whole content or is told.
+///
+/// Replacing is one step for whoever looks, or it is no replacing but a deletion and a new
+/// file.
 pub async fn a_reader_never_sees_a_half_placed_file<S: Subject>(scene: Scene<S>) -> Promise {
     let whole = |number: u8| vec![number; 150_000 + usize::from(number)];
     let mut state = scene.place("file", &whole(0)).await?;

@@ -1,4 +1,8 @@
 //! `Plug::read` and `Source`.
+//!
+//! A source reads one state of one path. Files change while they are read, and a transfer takes
+//! long, so each case that edits a file in the middle expects `Changed`, at the latest where
+//! the end would be: then the runtime throws away what it has, and nothing is placed anywhere.
 
 use onitu_plug::{FaultKind, Plug, Source, Tag};
 
@@ -13,6 +17,8 @@ pub(crate) fn pattern(length: usize) -> Vec<u8> {
 }
 
 /// What was placed is read back byte for byte, whatever its length.
+///
+/// The first promise of all. The lengths stand around the edges of buffers and parts.
 pub async fn what_was_placed_is_read_back<S: Subject>(scene: Scene<S>) -> Promise {
     for length in [0, 1, 4_095, 65_536, 100_003, 3 * 1024 * 1024 + 7] {
         let (name, bytes) = (format!("file of {length}"), pattern(length));
@@ -23,6 +29,9 @@ pub async fn what_was_placed_is_read_back<S: Subject>(scene: Scene<S>) -> Promis
 }
 
 /// Reading begins at the offset.
+///
+/// An interrupted transfer goes on where it stopped; one byte off, and the file is refused
+/// after all of it was sent.
 pub async fn reading_begins_at_the_offset<S: Subject>(scene: Scene<S>) -> Promise {
     let bytes = pattern(200_000);
     let state = scene.place("file", &bytes).await?;
@@ -42,6 +51,8 @@ pub async fn reading_begins_at_the_offset<S: Subject>(scene: Scene<S>) -> Promis
 }
 
 /// No chunk has more bytes than were asked for, and the end stays the end.
+///
+/// The reader has room for as much as it asked for; credits are counted in bytes.
 pub async fn no_chunk_is_larger_than_asked<S: Subject>(scene: Scene<S>) -> Promise {
     let state = scene.place("file", &pattern(1_000)).await?;
     let mut source = scene.plug.read(&at("file"), state.tag, 0).await?;
@@ -60,6 +71,8 @@ pub async fn no_chunk_is_larger_than_asked<S: Subject>(scene: Scene<S>) -> Promi
 }
 
 /// The source tells what it reads.
+///
+/// Size and attributes travel ahead of the bytes.
 pub async fn a_source_tells_what_it_reads<S: Subject>(scene: Scene<S>) -> Promise {
     let placed = scene.place("file", b"bytes").await?;
     let looked = scene.there("file").await?.content;
@@ -71,6 +84,8 @@ pub async fn a_source_tells_what_it_reads<S: Subject>(scene: Scene<S>) -> Promis
 }
 
 /// Another tag than the file's is `Changed`.
+///
+/// The order spoke of one state; sending another under its name would make two revisions one.
 pub async fn reading_another_state_is_changed<S: Subject>(scene: Scene<S>) -> Promise {
     let old = scene.place("file", b"bytes").await?;
     scene.subject.write(&at("file"), b"other").await?;
@@ -79,6 +94,8 @@ pub async fn reading_another_state_is_changed<S: Subject>(scene: Scene<S>) -> Pr
 }
 
 /// Nothing there is `Changed` too: the tag was that of something.
+///
+/// The order is out of date, which is no failure of the service.
 pub async fn reading_what_is_gone_is_changed<S: Subject>(scene: Scene<S>) -> Promise {
     let old = scene.place("file", b"bytes").await?;
     scene.subject.remove(&at("file")).await?;
@@ -93,6 +110,7 @@ async fn drain(mut source: impl Source) -> Result<(), onitu_plug::Fault> {
     Ok(())
 }
 
+/// A file of so many bytes, opened, with its first chunk read: a transfer on its way.
 async fn opened<S: Subject>(
     scene: &Scene<S>,
     length: usize,
@@ -104,6 +122,8 @@ async fn opened<S: Subject>(
 }
 
 /// A file that is replaced while it is read is `Changed`, never a mixture of both.
+///
+/// Half of one version and half of another is a file that nobody ever wrote.
 pub async fn a_file_replaced_while_read_is_changed<S: Subject>(scene: Scene<S>) -> Promise {
     let source = opened(&scene, 1_000_000).await?;
     scene.subject.write(&at("file"), &pattern(1_000_001)).await?;
@@ -112,6 +132,9 @@ pub async fn a_file_replaced_while_read_is_changed<S: Subject>(scene: Scene<S>) 
 }
 
 /// A file that grows while it is read is `Changed`.
+///
+/// Logs and downloads are read while they are written to; what was read is the beginning of
+/// something else.
 pub async fn a_file_that_grows_while_read_is_changed<S: Subject>(scene: Scene<S>) -> Promise {
     let source = opened(&scene, 500_000).await?;
     scene.subject.append(&at("file"), b"one line more").await?;
@@ -120,6 +143,8 @@ pub async fn a_file_that_grows_while_read_is_changed<S: Subject>(scene: Scene<S>
 }
 
 /// A file that vanishes while it is read is `Changed`.
+///
+/// It is not to be placed elsewhere after it was deleted here.
 pub async fn a_file_that_vanishes_while_read_is_changed<S: Subject>(scene: Scene<S>) -> Promise {
     let source = opened(&scene, 500_000).await?;
     scene.subject.remove(&at("file")).await?;
@@ -128,6 +153,8 @@ pub async fn a_file_that_vanishes_while_read_is_changed<S: Subject>(scene: Scene
 }
 
 /// A change after the last byte was read is told instead of the end.
+///
+/// The last moment in which the runtime can still throw away what it read.
 pub async fn a_change_before_the_end_is_told_at_the_end<S: Subject>(scene: Scene<S>) -> Promise {
     let source = opened(&scene, 10).await?;
     scene.subject.write(&at("file"), b"the others").await?;
@@ -136,6 +163,8 @@ pub async fn a_change_before_the_end_is_told_at_the_end<S: Subject>(scene: Scene
 }
 
 /// A directory has no bytes to read.
+///
+/// Some systems open directories like files, and give bytes that mean nothing.
 pub async fn a_directory_is_not_read<S: Subject>(scene: Scene<S>) -> Promise {
     scene.place("directory/file", b"bytes").await?;
     let tag = scene.there("directory").await?.tag;

@@ -1,12 +1,18 @@
 //! `Plug::remove`.
+//!
+//! The only call that makes a content disappear from a service. It names the state that may go,
+//! and what goes is kept in the trash where there is one. A directory goes only when it is
+//! empty, whoever filled it.
 
 use onitu_plug::{FaultKind, Plug, Tag};
 
-use crate::promise::{Promise, Verdict, needs, refused, require};
+use crate::promise::{Promise, Verdict, needs, needs_no, refused, require};
 use crate::scene::{Scene, at};
 use crate::subject::Subject;
 
 /// A file in the expected state is removed.
+///
+/// And nothing else: neighbours stay.
 pub async fn the_expected_file_is_removed<S: Subject>(scene: Scene<S>) -> Promise {
     scene.subject.write(&at("file"), b"bytes").await?;
     scene.place("other", b"bytes").await?;
@@ -17,6 +23,8 @@ pub async fn the_expected_file_is_removed<S: Subject>(scene: Scene<S>) -> Promis
 }
 
 /// Removing what is already gone succeeds.
+///
+/// Orders are given again whenever an answer was lost; the second time finds nothing.
 pub async fn removing_what_is_already_gone_succeeds<S: Subject>(scene: Scene<S>) -> Promise {
     let state = scene.place("file", b"bytes").await?;
     scene.plug.remove(&at("file"), state.tag).await?;
@@ -26,6 +34,8 @@ pub async fn removing_what_is_already_gone_succeeds<S: Subject>(scene: Scene<S>)
 }
 
 /// Another state is left alone.
+///
+/// An edit beats a deletion.
 pub async fn another_state_is_not_removed<S: Subject>(scene: Scene<S>) -> Promise {
     let old = scene.place("file", b"old").await?;
     scene.subject.write(&at("file"), b"new").await?;
@@ -35,6 +45,8 @@ pub async fn another_state_is_not_removed<S: Subject>(scene: Scene<S>) -> Promis
 }
 
 /// A directory that still holds something is `NotEmpty` and left alone.
+///
+/// Something appeared in it that nobody has seen yet, or that can't be synchronized.
 pub async fn a_directory_that_holds_something_is_not_removed<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
@@ -46,6 +58,8 @@ pub async fn a_directory_that_holds_something_is_not_removed<S: Subject>(
 }
 
 /// An empty directory is removed.
+///
+/// Its parent, empty or not, was not part of the order.
 pub async fn an_empty_directory_is_removed<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; directories);
     let made = scene.plug.make_directory(&at("a/b"), None).await?;
@@ -56,12 +70,13 @@ pub async fn an_empty_directory_is_removed<S: Subject>(scene: Scene<S>) -> Promi
 }
 
 /// Where empty directories aren't kept, the last file takes its directory with it.
+///
+/// A directory that seems to stay would be brought to the services that keep directories, again
+/// and again.
 pub async fn the_last_file_takes_a_directory_that_isnt_kept_with_it<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
-    if scene.abilities().directories {
-        return Ok(Verdict::Kept);
-    }
+    needs_no!(scene; directories);
     let file = scene.place("a/b/file", b"bytes").await?;
     scene.plug.remove(&at("a/b/file"), file.tag).await?;
     scene.absent("a/b").await?;
@@ -70,6 +85,8 @@ pub async fn the_last_file_takes_a_directory_that_isnt_kept_with_it<S: Subject>(
 }
 
 /// What was removed goes to the trash, each time.
+///
+/// Both times: a trash that keeps one file per name loses the other.
 pub async fn what_was_removed_goes_to_the_trash<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; trash);
     for bytes in ["first bytes", "second bytes"] {
@@ -86,6 +103,8 @@ pub async fn what_was_removed_goes_to_the_trash<S: Subject>(scene: Scene<S>) -> 
 }
 
 /// The root can't be removed.
+///
+/// No order means it; a mistake in the engine must not reach so far.
 pub async fn the_root_is_not_removed<S: Subject>(scene: Scene<S>) -> Promise {
     let tag = scene.there("").await?.tag;
     require!(scene.plug.remove(&at(""), tag).await.is_err(), "the root was removed");

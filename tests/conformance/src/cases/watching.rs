@@ -1,4 +1,8 @@
 //! `Plug::watch`, `Plug::settle` and the hints they give.
+//!
+//! Hints make Onitu quick; scans make it right. So a hint may come twice, or for a directory
+//! instead of a file, or be replaced by a rescan of everything: each of these counts as heard.
+//! Only silence is a broken promise.
 
 use std::time::Duration;
 
@@ -10,6 +14,8 @@ use crate::scene::{Scene, at, file};
 use crate::subject::Subject;
 
 /// Files written, changed and removed by their user are hinted at.
+///
+/// Freshness is milliseconds, not the next scan.
 pub async fn a_users_edits_are_hinted_at<S: Subject>(scene: Scene<S>) -> Promise {
     let mut hearing = Hearing::begin(&scene).await?;
     for directory in ["", "directory/", "directory/"] {
@@ -28,6 +34,8 @@ pub async fn a_users_edits_are_hinted_at<S: Subject>(scene: Scene<S>) -> Promise
 }
 
 /// A rename is hinted at under both names.
+///
+/// With one name only, the file would be doubled or deleted until the next scan.
 pub async fn a_users_rename_is_hinted_at_under_both_names<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; rename);
     scene.subject.write(&at("old"), b"bytes").await?;
@@ -38,6 +46,8 @@ pub async fn a_users_rename_is_hinted_at_under_both_names<S: Subject>(scene: Sce
 }
 
 /// A directory that is renamed is hinted at with everything in it.
+///
+/// Watches follow the directory or its name; both go wrong in their own way after a rename.
 pub async fn a_renamed_directory_is_hinted_at_as_a_whole<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; rename, directories);
     scene.subject.write(&at("old/sub/file"), b"bytes").await?;
@@ -51,6 +61,8 @@ pub async fn a_renamed_directory_is_hinted_at_as_a_whole<S: Subject>(scene: Scen
 }
 
 /// Changed attributes are hinted at.
+///
+/// Some watches tell of contents only.
 pub async fn changed_attributes_are_hinted_at<S: Subject>(scene: Scene<S>) -> Promise {
     needs!(scene; mtime, executable);
     scene.subject.write(&at("file"), b"bytes").await?;
@@ -61,6 +73,9 @@ pub async fn changed_attributes_are_hinted_at<S: Subject>(scene: Scene<S>) -> Pr
 }
 
 /// What appears in new directories while their watch is being set is hinted at.
+///
+/// Of 500 files in 40 new directories, the original Onitu saw as few as 18: they were there
+/// before the watch was.
 pub async fn what_appears_in_a_new_directory_is_hinted_at<S: Subject>(scene: Scene<S>) -> Promise {
     let mut hearing = Hearing::begin(&scene).await?;
     let names: Vec<String> =
@@ -74,6 +89,8 @@ pub async fn what_appears_in_a_new_directory_is_hinted_at<S: Subject>(scene: Sce
 }
 
 /// A storm of edits ends in hints or in a rescan, never in silence.
+///
+/// Queues have an end. What was dropped is told by a rescan.
 pub async fn a_storm_is_not_passed_over<S: Subject>(scene: Scene<S>) -> Promise {
     let mut hearing = Hearing::begin(&scene).await?;
     let names: Vec<String> = (0..1_500).map(|number| format!("storm/{number}")).collect();
@@ -86,6 +103,9 @@ pub async fn a_storm_is_not_passed_over<S: Subject>(scene: Scene<S>) -> Promise 
 }
 
 /// Settled means hinted: when it returns, changes made before are to be taken at once.
+///
+/// `onitu wait` and the brake on deletions rest on it: when it returns, silence means that
+/// nothing happened.
 pub async fn settling_waits_for_the_hints<S: Subject>(scene: Scene<S>) -> Promise {
     let mut hearing = Hearing::begin(&scene).await?;
     for round in 0..20 {
@@ -99,6 +119,8 @@ pub async fn settling_waits_for_the_hints<S: Subject>(scene: Scene<S>) -> Promis
 }
 
 /// The driver's own temporary files are not hinted at.
+///
+/// Each transfer would cause looks at names that are gone a moment later.
 pub async fn temporary_files_are_not_hinted_at<S: Subject>(scene: Scene<S>) -> Promise {
     let mut hearing = Hearing::begin(&scene).await?;
     let mut sink = scene.begin("directory/file", &file(b"bytes")).await?;
@@ -117,6 +139,8 @@ pub async fn temporary_files_are_not_hinted_at<S: Subject>(scene: Scene<S>) -> P
 }
 
 /// The watch goes on until it is dropped.
+///
+/// One that returns early costs a connection and a scan.
 pub async fn the_watch_goes_on_until_dropped<S: Subject>(scene: Scene<S>) -> Promise {
     let mut hearing = Hearing::begin(&scene).await?;
     for round in 0..3 {
@@ -129,6 +153,9 @@ pub async fn the_watch_goes_on_until_dropped<S: Subject>(scene: Scene<S>) -> Pro
 }
 
 /// After a watch was dropped another one hears.
+///
+/// The runtime begins anew after each fault; a storage that allows one watch only would be deaf
+/// from then on.
 pub async fn a_watch_can_be_set_again<S: Subject>(scene: Scene<S>) -> Promise {
     for round in 0..3 {
         let mut hearing = Hearing::begin(&scene).await?;

@@ -1,0 +1,126 @@
+//! What the watch asks of the kernel, and how its thread is ended.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use onitu_plug::{Fault, Hints, Kind};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::{Dir, FileType, Timespec};
+use rustix::io::Errno;
+use tokio::sync::watch;
+
+use super::tree::Wd;
+use super::{Limits, Stage};
+use crate::client::Root;
+use crate::fault::fault;
+use crate::name;
+use crate::state;
+
+/// How the thread is ended, and where it says how far it is.
+pub(super) struct Control {
+    pub(super) wake: Arc<OwnedFd>,
+    pub(super) stopped: Arc<AtomicBool>,
+    pub(super) stage: watch::Sender<Stage>,
+}
+
+impl Control {
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Not after it was stopped: the next watch may have begun.
+    pub(super) fn set(&self, to: Stage) {
+        self.stage.send_if_modified(|stage| {
+            let own = !self.is_stopped();
+            if own {
+                *stage = to;
+            }
+            own
+        });
+    }
+}
+
+/// An inotify instance, polling until there is one; nothing if stopped before.
+pub(super) fn begin(
+    root: &Root,
+    limits: Limits,
+    hints: &Hints,
+    control: &Control,
+) -> Result<Option<OwnedFd>, Fault> {
+    let mut told = false;
+    while !control.is_stopped() {
+        let flags = CreateFlags::NONBLOCK | CreateFlags::CLOEXEC;
+        match if limits.watches_max == 0 { Err(Errno::MFILE) } else { inotify::init(flags) } {
+            Ok(inotify) => {
+                if told {
+                    hints.notice(None);
+                }
+                return Ok(Some(inotify));
+            }
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {}
+            Err(errno) => return Err(fault("watch", root.shown(), errno)),
+        }
+        if !told {
+            told = true;
+            control.set(Stage::Polling);
+            hints.notice(Some(format!(
+                "no inotify instance is left: the folder is polled every {} s; raise the limit \
+                 with `sysctl fs.inotify.max_user_instances=1024`",
+                limits.poll.as_secs()
+            )));
+        }
+        wait(&[&control.wake], Some(timespec(limits.poll)))?;
+        hints.rescan("it can't be watched, only polled");
+    }
+    Ok(None)
+}
+
+/// Watches the directory that is open as `dir`: by its descriptor, so that no link is followed.
+pub(super) fn add(inotify: &OwnedFd, dir: &OwnedFd, flags: WatchFlags) -> Result<Wd, Errno> {
+    let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    inotify::add_watch(inotify, path, flags | WatchFlags::ONLYDIR | WatchFlags::EXCL_UNLINK)
+}
+
+/// The paths of the directories in the open directory `dir`, whose path is `path`.
+pub(super) fn subdirectories<'a>(
+    dir: &'a OwnedFd,
+    path: &'a str,
+) -> impl Iterator<Item = String> + 'a {
+    let entries = Dir::read_from(dir).into_iter().flatten().flatten();
+    entries.filter_map(move |entry| {
+        let name = entry.file_name().to_str().ok()?;
+        if name == "." || name == ".." || name::is_own_name(path, name) {
+            return None;
+        }
+        let is_directory = match entry.file_type() {
+            FileType::Directory => true,
+            FileType::Unknown => state::at(dir, name).is_ok_and(|there| {
+                there.state().is_some_and(|state| state.content.kind == Kind::Directory)
+            }),
+            _ => false,
+        };
+        let joined = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+        is_directory.then_some(joined)
+    })
+}
+
+/// Waits until one of `fds` can be read; tells how many can.
+pub(super) fn wait(fds: &[&Arc<OwnedFd>], timeout: Option<Timespec>) -> Result<usize, Fault> {
+    let mut polled: Vec<_> =
+        fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
+    match poll(&mut polled, timeout.as_ref()) {
+        Ok(ready) => Ok(ready),
+        Err(Errno::INTR) => Ok(0),
+        Err(errno) => Err(fault("wait for", "changes", errno)),
+    }
+}
+
+/// As the kernel takes it.
+pub(super) fn timespec(duration: std::time::Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}
