@@ -53,9 +53,10 @@ docs:
 examples:
 	cargo test --locked --workspace --doc --quiet
 
-# Real-process tests start these; cargo builds no other package's programs for a test.
+# Real-process tests start these; cargo builds no other package's programs for a test. Together with
+# the tests, so that both use one build of every dependency.
 programs:
-	cargo build --locked --workspace --bins
+	cargo build --locked --workspace --bins --tests
 
 # Last, so that its summary ends the output.
 tests: programs

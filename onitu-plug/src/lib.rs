@@ -9,6 +9,7 @@ mod hints;
 mod look;
 mod orders;
 mod plug;
+mod retries;
 #[cfg(feature = "process")]
 mod run;
 mod scan;

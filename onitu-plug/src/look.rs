@@ -71,6 +71,7 @@ pub(crate) async fn look_at<P: Plug>(
         match state {
             Ok(state) => {
                 shared.problems.clear(finding.path.as_str());
+                shared.retries.clear(&finding.path);
                 finding.known = shared.known_tag(&finding.path, finding.record.as_ref());
                 finding.state = state;
                 findings.push(finding);
@@ -88,6 +89,7 @@ fn note_fault<P: Plug>(shared: &Shared<P>, path: &Path, fault: Fault) -> Result<
         return Err(fault);
     }
     shared.problems.note(path.as_str(), &fault);
+    shared.retries.add(path, Hint::Changed, &fault);
     Ok(())
 }
 

@@ -142,7 +142,11 @@ async fn list<P: Plug>(shared: &Shared<P>, directory: &Path) -> Result<Listed, F
     };
     let (listed, ()) = tokio::join!(shared.plug.list(directory, pages), read);
     match listed {
-        Ok(()) => Ok(Listed::Entries(entries, problems)),
+        Ok(()) => {
+            shared.problems.clear(directory.as_str());
+            shared.retries.clear(directory);
+            Ok(Listed::Entries(entries, problems))
+        }
         Err(fault) => match fault.kind {
             FaultKind::NotFound | FaultKind::NotADirectory if !directory.is_root() => {
                 Ok(Listed::Missing)
@@ -152,6 +156,7 @@ async fn list<P: Plug>(shared: &Shared<P>, directory: &Path) -> Result<Listed, F
             }
             _ => {
                 shared.problems.note(directory.as_str(), &fault);
+                shared.retries.add(directory, Hint::Tree, &fault);
                 Ok(Listed::Unknown)
             }
         },

@@ -13,6 +13,7 @@ use crate::announce::Announcer;
 use crate::claim::Claims;
 use crate::hints::Hints;
 use crate::plug::Plug;
+use crate::retries::Retries;
 
 /// Most problems kept for the status; what is beyond is only counted.
 const PROBLEMS_MAX: usize = 1_000;
@@ -31,6 +32,7 @@ pub(crate) struct Shared<P> {
     /// The names of all services, for messages to people.
     pub(crate) names: Mutex<BTreeMap<ServiceId, String>>,
     pub(crate) problems: Problems,
+    pub(crate) retries: Retries,
     pub(crate) tag_survives_rename: bool,
     /// Things under way that a settled service hasn't: looks, scans, orders.
     pub(crate) busy: AtomicUsize,

@@ -19,6 +19,7 @@ use crate::claim::Claims;
 use crate::hints::Hints;
 use crate::orders::Orders;
 use crate::plug::{Plug, Setting};
+use crate::retries::Retries;
 use crate::serve::serve;
 use crate::service::{Problems, Shared};
 use crate::transfer::Puller;
@@ -137,6 +138,7 @@ impl<P: Plug> Session<P> {
             name: post.service.name.clone(),
             names: Mutex::default(),
             problems: Problems::default(),
+            retries: Retries::default(),
             tag_survives_rename: P::manifest().abilities.tag_survives_rename,
             busy: AtomicUsize::default(),
             scans: AtomicU64::default(),
@@ -227,6 +229,15 @@ impl<P: Plug> Session<P> {
             && shared.busy.load(Ordering::SeqCst) == 0
             && shared.scans.load(Ordering::SeqCst) > 0
             && shared.announcer.is_settled();
+        tracing::trace!(
+            service = shared.name,
+            hints = shared.hints.is_empty(),
+            trees = self.trees.is_empty(),
+            quiet = self.quiet.load(Ordering::SeqCst),
+            busy = shared.busy.load(Ordering::SeqCst),
+            settled = shared.announcer.is_settled(),
+            "asked whether it is settled",
+        );
         Reply::Settled { idle, activity: shared.announcer.activity() }
     }
 

@@ -90,7 +90,7 @@ pub(crate) async fn look<P: Plug>(
     let mut writing = Writing::default();
     loop {
         quiet.store(writing.0.len(), Ordering::SeqCst);
-        let next = writing.next();
+        let next = [writing.next(), shared.retries.next()].into_iter().flatten().min();
         let (gathered, _busy) = tokio::select! {
             biased;
             gathered = shared.hints.take() => (gathered, shared.begin()),
@@ -120,6 +120,12 @@ pub(crate) async fn look<P: Plug>(
                     writing.0.remove(&path);
                     now.push((path, hint));
                 }
+            }
+        }
+        for (path, hint) in shared.retries.take_due() {
+            match hint {
+                Hint::Tree => whole.push(path),
+                _ => now.push((path, hint)),
             }
         }
         trees.add(whole);

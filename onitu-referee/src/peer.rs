@@ -72,7 +72,8 @@ impl Peer {
             later: BTreeMap::new(),
             ripe_at: None,
             held_until: None,
-            acknowledge: BTreeSet::new(),
+            // What was committed before may never have been acknowledged.
+            acknowledge: Shard::all().collect(),
             overtaken: Vec::new(),
             asking: false,
             troubled: BTreeSet::new(),
@@ -154,7 +155,7 @@ impl Peer {
             self.heard = stream.last;
         }
         self.stream = stream;
-        self.acknowledge.clear();
+        self.acknowledge = Shard::all().collect();
         self.forget_orders();
     }
 

@@ -51,7 +51,7 @@ fn the_files_that_are_named_exist() {
         for (at, name) in between(&file.text, "`", '`') {
             let is_source =
                 name.contains('/') && [".rs", ".toml"].iter().any(|it| name.ends_with(it));
-            if is_source && !name.contains(['*', '{', ' ']) {
+            if is_source && !name.starts_with("foo/") && !name.contains(['*', '{', ' ']) {
                 count += 1;
                 if !files::root().join(name).exists() {
                     missing.push(format!("{}:{at}: {name}", file.path));

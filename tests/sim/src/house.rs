@@ -129,6 +129,11 @@ impl House {
         if counts.pending.values().any(|pending| *pending > 0) {
             return false;
         }
+        // `onitu wait` doesn't wait for paths that can't be read; here no cause is left for that.
+        let Ok(reports) = self.store.reports().await else { return false };
+        if reports.values().any(|report| report.problems_total > 0) {
+            return false;
+        }
         self.activity().await == Some(before)
     }
 

@@ -104,6 +104,7 @@ async fn a_registry_that_lost_its_last_second_is_written_again() {
     let before = house.registry().await;
 
     house.store.restart_at(lost);
+    assert!(house.core.tend().await.is_err(), "the connection broke with the server");
     house.core.tend().await.unwrap();
 
     let after = house.registry().await;
