@@ -34,6 +34,27 @@ pub enum Children {
     Living,
 }
 
+/// What the records `inside` a directory, of which only a `tombstone` is left, mean for its removal
+/// from `service`.
+pub fn below<'a>(
+    service: ServiceId,
+    tombstone: &Record,
+    inside: impl Iterator<Item = &'a Record>,
+) -> Children {
+    let mut children = Children::None;
+    for child in inside {
+        // Who has no directory can't hold anything in it: that child's end is on its way.
+        let ends = child.holders.iter().any(|held| tombstone.holder(held.service).is_none());
+        if !child.gone && !ends {
+            return Children::Living;
+        }
+        if !child.gone || child.holder(service).is_some() {
+            children = Children::Going;
+        }
+    }
+    children
+}
+
 /// What to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {

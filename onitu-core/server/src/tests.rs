@@ -189,7 +189,12 @@ impl House {
     }
 
     pub(crate) async fn registry(&self) -> Registry {
-        self.store.registry().await.expect("the store is there").expect("registered")
+        // After a restart of the store each connection fails once.
+        let answer = match self.store.registry().await {
+            Err(_) => self.store.registry().await,
+            answer => answer,
+        };
+        answer.expect("the store is there").expect("registered")
     }
 
     /// The process of a service's driver.

@@ -173,3 +173,16 @@ fn nothing_needed_is_nothing_done() {
     let asked = Asked::of(record(2, false, &[(A, 2, "a"), (B, 2, "b")]));
     assert_eq!(asked.plan(FROM_A), Plan::Nothing);
 }
+
+#[test]
+fn what_is_in_a_deleted_directory_goes_with_it_unless_it_was_made_elsewhere_meanwhile() {
+    let tombstone = record(3, true, &[(B, 2, "d")]);
+    let seen_below = |inside: &[Record]| below(B, &tombstone, inside.iter());
+    assert_eq!(seen_below(&[]), Children::None);
+    assert_eq!(seen_below(&[record(3, true, &[(A, 2, "x")])]), Children::None);
+    assert_eq!(seen_below(&[record(3, true, &[(B, 2, "x")])]), Children::Going);
+    // Deleted on A together with its directory; that event comes a moment later.
+    assert_eq!(seen_below(&[record(2, false, &[(A, 2, "x"), (B, 2, "y")])]), Children::Going);
+    // Made on B in the directory that A deleted.
+    assert_eq!(seen_below(&[record(1, false, &[(B, 1, "y")])]), Children::Living);
+}

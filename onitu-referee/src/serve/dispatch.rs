@@ -9,7 +9,7 @@ use onitu_core::{Kind, Need, Path, Record, ServiceId, Shard};
 
 use super::{Referee, is_worth_sending};
 use crate::decide::{Observed, decide};
-use crate::order::{Children, Plan, Question, plan};
+use crate::order::{Children, Plan, Question, below, plan};
 use crate::round::revise;
 
 /// Paths asked from the store at once.
@@ -150,29 +150,28 @@ impl Referee {
         let mut cases = Vec::new();
         for path in paths {
             let record = records.get(&path).cloned().flatten();
-            let goes = record.as_ref().is_some_and(|record| {
+            let goes = record.as_ref().filter(|record| {
                 record.content.kind == Kind::Directory
                     && self.world.need_of(&path, Some(record), service) == Need::Remove
             });
             // Whether a directory that shall go is empty must be asked each time.
-            let children = if goes { self.children(service, &path).await? } else { Children::None };
+            let children = match goes {
+                Some(tombstone) => self.children(service, &path, tombstone).await?,
+                None => Children::None,
+            };
             cases.push(Case { path, record, children });
         }
         Ok(cases)
     }
 
-    async fn children(&self, service: ServiceId, path: &Path) -> Result<Children, StoreError> {
+    async fn children(
+        &self,
+        service: ServiceId,
+        path: &Path,
+        tombstone: &Record,
+    ) -> Result<Children, StoreError> {
         let listings = self.store.list(std::slice::from_ref(path)).await?;
-        let mut children = Children::None;
-        for child in listings.iter().flat_map(BTreeMap::values) {
-            if !child.gone {
-                return Ok(Children::Living);
-            }
-            if child.holder(service).is_some() {
-                children = Children::Going;
-            }
-        }
-        Ok(children)
+        Ok(below(service, tombstone, listings.iter().flat_map(BTreeMap::values)))
     }
 
     fn plan_case(&self, service: ServiceId, case: &Case, records: &Records) -> Plan {

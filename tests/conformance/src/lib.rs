@@ -1,4 +1,5 @@
-//! The conformance suite: every promise that the trait [`Plug`] makes, as a test any driver runs.
+//! The conformance suite: every promise that the trait [`Plug`](onitu_plug::Plug) makes, as
+//! a test that any driver runs.
 //!
 //! A driver's `tests/conformance.rs` names a [`Subject`], the storage under test with the way its
 //! user edits it, and the macro [`suite!`] makes one test of each case:

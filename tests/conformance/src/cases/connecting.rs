@@ -3,7 +3,7 @@
 //! A storage that is away must never be taken for an empty one: of all the ways in which
 //! synchronizers lost their users' files, this was the most common. The cases that take a
 //! storage away need a subject that can do so
-//! ([`Subject::take_away`](crate::Subject::take_away)); a driver for a remote service does it
+//! ([`Subject::take_away`]); a driver for a remote service does it
 //! by stopping its test server.
 
 use onitu_plug::{FaultKind, Found, Plug, Sink};
