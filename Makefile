@@ -38,7 +38,7 @@ install: build
 test: need format lint docs examples programs tests
 
 need:
-	@xtask/need cc=gcc redis-server=redis-server
+	@xtask/need cc=gcc,libc6-dev redis-server=redis-server
 
 format:
 	cargo fmt --all --check

@@ -48,6 +48,7 @@ impl<P: Plug> Carrier<'_, P> {
             }
             Action::MakeDirectory { revision, expect } => {
                 let state = self.plug().make_directory(path, *expect).await?;
+                self.look_at_parent(*expect);
                 Ok(vec![self.placed(state, *revision)])
             }
             Action::Rename { revision, content, from, expect_from, expect } => {

@@ -132,6 +132,12 @@ pub(crate) async fn look<P: Plug>(
         now.extend(writing.take_due());
         for chunk in now.chunks(LOOK_MAX) {
             let looked = look_at(shared, chunk.to_vec()).await?;
+            // A new directory's own directory may be as new.
+            for above in looked.trees.iter().filter_map(Path::parent) {
+                if !above.is_root() && !looked.trees.contains(&above) {
+                    shared.hints.tell(above, Hint::Changed);
+                }
+            }
             trees.add(looked.trees);
         }
     }

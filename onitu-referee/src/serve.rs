@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use onitu_core::bus::Bus;
 use onitu_core::message::{Batch, Heartbeat, Reply, Request};
+use onitu_core::status::{REFEREE, Report};
 use onitu_core::store::{Incarnation, Store, StoreError};
 use onitu_core::{Path, Record, ServiceId, Shard, clock};
 use tokio::sync::mpsc;
@@ -122,6 +123,11 @@ impl Referee {
         if let Some(mut sweep) = self.sweep.take() {
             if sweep.step(&self.world, self.store.as_ref()).await? {
                 self.sweep = Some(sweep);
+            } else {
+                // Tells the Core that all work this configuration means is on record.
+                let epoch = self.world.registry.version;
+                let report = Report { epoch, at_ms: clock::now_ms(), ..Report::default() };
+                self.store.set_report(REFEREE, &report).await?;
             }
             for (peer, _) in self.peers.values_mut() {
                 peer.more = true;

@@ -22,7 +22,7 @@ use crate::temp::Temp;
 const RESUME_BYTES_MIN: u64 = 1024 * 1024;
 /// So much is written before the disk is asked to begin with it, so that the flush at the end of
 /// a large file isn't the time it takes to write all of it.
-const FLUSH_BYTES: u64 = 1 << 40;
+const FLUSH_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Writes one path.
 pub struct LocalSink {
