@@ -88,7 +88,9 @@ impl Announcer {
         }
         {
             let mut ring = self.ring();
-            events.into_iter().for_each(|event| ring.push(event));
+            for event in events {
+                ring.push(event);
+            }
         }
         self.news.notify_one();
     }
@@ -101,8 +103,7 @@ impl Announcer {
 
     /// The paths directly in `directory` that unacknowledged events say are there.
     pub(crate) fn known_in(&self, directory: &Path) -> Vec<Path> {
-        let prefix =
-            if directory.is_root() { String::new() } else { format!("{directory}/") };
+        let prefix = if directory.is_root() { String::new() } else { format!("{directory}/") };
         let ring = self.ring();
         ring.known
             .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))

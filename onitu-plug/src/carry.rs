@@ -9,10 +9,10 @@ use onitu_core::conflict::conflict_path;
 use onitu_core::message::{Action, Event, Order, Origin};
 use onitu_core::{Checksum, Content, Fault, FaultKind, Kind, Path, State, Tag};
 
+use crate::hints::Hint;
 use crate::look::checksum;
 use crate::plug::Plug;
 use crate::service::Shared;
-use crate::hints::Hint;
 use crate::transfer::{Failure, Puller, Side, Wanted};
 
 /// Carries out `order` and announces how it ended.
@@ -60,9 +60,10 @@ impl<P: Plug> Carrier<'_, P> {
             }
             Action::SetAside { expect, unless } => self.set_aside(*expect, *unless).await,
             Action::Hash { expect } => {
-                let mut state = self.expect_state(Some(*expect)).await?.ok_or_else(|| {
-                    Fault::new(FaultKind::Changed, format!("`{path}` is gone"))
-                })?;
+                let mut state = self
+                    .expect_state(Some(*expect))
+                    .await?
+                    .ok_or_else(|| Fault::new(FaultKind::Changed, format!("`{path}` is gone")))?;
                 state.content.checksum = Some(checksum(self.plug(), path, &state).await?);
                 Ok(vec![self.seen(state)])
             }
@@ -96,10 +97,10 @@ impl<P: Plug> Carrier<'_, P> {
         sources: &[Origin],
     ) -> Result<State, Fault> {
         let path = &self.order.path;
-        if let Some(state) = self.expect_state(expect).await? {
-            if let Some(state) = self.adjust(content, state).await? {
-                return Ok(state);
-            }
+        if let Some(state) = self.expect_state(expect).await?
+            && let Some(state) = self.adjust(content, state).await?
+        {
+            return Ok(state);
         }
         let mut last = Fault::new(FaultKind::NotFound, format!("no service has `{path}`"));
         for source in sources {
@@ -194,6 +195,10 @@ impl<P: Plug> Carrier<'_, P> {
         }
         for digits in [7, 12, 20, 40] {
             let kept = conflict_path(path, &self.shared.name, sum, digits);
+            if kept == *path {
+                // It bears the name of an earlier conflict already, and lost that one too.
+                continue;
+            }
             let Some(_claim) = self.shared.claims.try_claim(&kept) else {
                 return Err(Fault::new(FaultKind::Cancelled, format!("`{kept}` is in use")));
             };

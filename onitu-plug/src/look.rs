@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use onitu_core::message::Event;
-use onitu_core::{
-    Checksum, Fault, FaultKind, Hasher, Kind, Path, Record, State, Tag, limits,
-};
+use onitu_core::{Checksum, Fault, FaultKind, Hasher, Kind, Path, Record, State, Tag, limits};
 
 use crate::claim::Claim;
 use crate::hints::Hint;
@@ -120,8 +118,8 @@ async fn announce_findings<P: Plug>(
                 if is_directory && known.is_none() || was_directory && !is_directory {
                     looked.trees.push(finding.path.clone());
                 }
-                let moved = moves.from.get(&finding.path).cloned();
-                seen.push((finding, state, moved));
+                let origin = moves.from.get(&finding.path).cloned();
+                seen.push((finding, state, origin));
             }
         }
     }

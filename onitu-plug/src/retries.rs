@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::hints::Hint;
 
 const FIRST: Duration = Duration::from_secs(1);
-const LAST: Duration = Duration::from_secs(300);
+const LAST: Duration = Duration::from_mins(5);
 /// Most paths that are remembered one by one; beyond, everything is scanned again in their stead.
 const PATHS_MAX: usize = 10_000;
 
@@ -104,7 +104,11 @@ mod tests {
     #[test]
     fn what_can_never_be_held_is_not_tried_again() {
         let retries = Retries::default();
-        retries.add(&Path::new("a").unwrap(), Hint::Changed, &Fault::new(FaultKind::InvalidName, ""));
+        retries.add(
+            &Path::new("a").unwrap(),
+            Hint::Changed,
+            &Fault::new(FaultKind::InvalidName, ""),
+        );
         assert_eq!(retries.next(), None);
     }
 }

@@ -55,10 +55,8 @@ pub fn run<P: Plug>() -> ExitCode {
         Command::Manifest => print_manifest::<P>(),
         Command::Run { service, runtime, redis, fingerprint: _ } => {
             tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-            let threads = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build();
+            let threads =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             let Ok(threads) = threads else {
                 tracing::error!("can't start threads");
                 return ExitCode::FAILURE;

@@ -207,8 +207,7 @@ fn compare<P: Plug>(
 /// Looks at the suspects, each new path together with the one it may have been renamed from.
 async fn settle<P: Plug>(shared: &Arc<Shared<P>>, suspects: Suspects) -> Result<(), Fault> {
     let Suspects { new, mut gone } = suspects;
-    let by_tag: BTreeMap<Tag, Path> =
-        gone.iter().map(|(path, tag)| (*tag, path.clone())).collect();
+    let by_tag: BTreeMap<Tag, Path> = gone.iter().map(|(path, tag)| (*tag, path.clone())).collect();
     let mut chunks = vec![Vec::new()];
     let mut add = |unit: Vec<Path>| match chunks.last_mut() {
         Some(chunk) if chunk.len() + unit.len() <= LOOK_MAX => chunk.extend(unit),

@@ -159,10 +159,8 @@ impl Problems {
     pub(crate) fn list(&self, limit: usize) -> (Vec<Problem>, u64) {
         let listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let shown = listed.by_name.iter().take(limit);
-        let shown = shown.map(|(path, message)| Problem {
-            path: path.clone(),
-            message: message.clone(),
-        });
+        let shown =
+            shown.map(|(path, message)| Problem { path: path.clone(), message: message.clone() });
         (shown.collect(), listed.by_name.len() as u64 + listed.beyond)
     }
 }

@@ -210,9 +210,7 @@ impl<P: Plug> Session<P> {
                 Ok(Request::Orders { .. }) => {
                     Reply::Refused(Fault::new(FaultKind::Unsupported, "orders go elsewhere"))
                 }
-                Err(error) => {
-                    Reply::Refused(Fault::new(FaultKind::Unsupported, error.to_string()))
-                }
+                Err(error) => Reply::Refused(Fault::new(FaultKind::Unsupported, error.to_string())),
             };
             answer.send(encode(&reply));
         }

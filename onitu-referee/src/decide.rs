@@ -54,7 +54,9 @@ pub fn decide(
                 Some(revision) if can_be(record, *revision, state) => {
                     after_placed(record, service, *revision, state)
                 }
-                _ => Seen { record, service, mode, state, moved_from: moved_from.as_ref() }.decide(),
+                _ => {
+                    Seen { record, service, mode, state, moved_from: moved_from.as_ref() }.decide()
+                }
             }),
         },
         Observed::Gone { moved_to } => {

@@ -74,7 +74,6 @@ pub fn plan(question: &Question<'_>, sources: &[Origin]) -> Plan {
     let record = question.record;
     let held = record.holder(question.service);
     match (question.need, held) {
-        (Need::Nothing, _) => Plan::Nothing,
         (Need::AwaitChecksum, _) => Plan::Wait("the contents are being compared"),
         (Need::Place, _) => place(question, sources),
         (Need::Remove, Some(held)) => remove(question, held),
@@ -83,7 +82,7 @@ pub fn plan(question: &Question<'_>, sources: &[Origin]) -> Plan {
             unless: if record.gone { None } else { record.content.checksum },
         }),
         (Need::Hash, Some(held)) => Plan::Do(Action::Hash { expect: held.tag }),
-        (Need::Remove | Need::SetAside | Need::Hash, None) => Plan::Nothing,
+        (Need::Nothing | Need::Remove | Need::SetAside | Need::Hash, _) => Plan::Nothing,
     }
 }
 

@@ -16,7 +16,7 @@ const QUEUE_MAX: usize = 8_192;
 const LATER_MAX: usize = 4_096;
 const REPLAY_PAUSE: Duration = Duration::from_millis(200);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_LAST: Duration = Duration::from_secs(60);
+const RETRY_LAST: Duration = Duration::from_mins(1);
 /// After so many failures in a row a problem is shown, if it is of a kind that may pass by itself.
 const FAILURES_SHOWN: u32 = 3;
 
@@ -298,7 +298,9 @@ impl Peer {
                 later.waiting = false;
                 paths.push(path.clone());
             }
-            paths.into_iter().for_each(|path| self.enqueue(path));
+            for path in paths {
+                self.enqueue(path);
+            }
             let waiting = self.later.values().filter(|later| later.waiting);
             self.ripe_at = waiting.map(|later| later.at).min();
         }

@@ -222,7 +222,9 @@ impl Referee {
                     peer.asking = false;
                     if let Reply::Taken { epoch, batches } = reply {
                         peer.answered(epoch);
-                        batches.into_iter().for_each(|batch| peer.accept(batch, arrived));
+                        for batch in batches {
+                            peer.accept(batch, arrived);
+                        }
                     }
                 }
             }
@@ -299,8 +301,7 @@ impl Referee {
             }
         }
         for (service, path) in released {
-            if let (Some((peer, _)), Some(parent)) = (self.peers.get_mut(&service), path.parent())
-            {
+            if let (Some((peer, _)), Some(parent)) = (self.peers.get_mut(&service), path.parent()) {
                 peer.wake(&parent);
             }
         }

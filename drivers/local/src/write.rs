@@ -22,7 +22,7 @@ use crate::temp::Temp;
 const RESUME_BYTES_MIN: u64 = 1024 * 1024;
 /// So much is written before the disk is asked to begin with it, so that the flush at the end of
 /// a large file isn't the time it takes to write all of it.
-const FLUSH_BYTES: u64 = 128 * 1024 * 1024;
+const FLUSH_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Writes one path.
 pub struct LocalSink {
@@ -51,10 +51,7 @@ struct File {
     is_kept: bool,
     /// Bytes since the last flush was begun, and that flush.
     unflushed: u64,
-    flushing: Option<JoinHandle<()>>,
-    /// The write under way, and why an earlier one failed.
-    writing: Option<JoinHandle<Result<(), Errno>>>,
-    failed: Option<Fault>,
+    flushing: Option<JoinHandle<Result<(), Errno>>>,
 }
 
 impl LocalSink {
@@ -89,7 +86,7 @@ impl LocalSink {
             Temp::resumable(area, name, most).map_err(|errno| fault("write", &path, errno))
         });
         let (temp, length) = opened.await.map_err(|_| lost("a write"))??;
-        Ok(File { temp: Some(temp), length, is_kept: true, unflushed: 0, flushing: None, writing: None, failed: None })
+        Ok(File { temp: Some(temp), length, is_kept: true, unflushed: 0, flushing: None })
     }
 
     /// Moves what waits in memory to a temporary file: it is more than was said, or than there is
@@ -127,41 +124,38 @@ impl LocalSink {
 }
 
 impl File {
-    /// Begins to write `bytes`; while that is under way the next ones may be fetched and hashed.
-    /// What goes wrong is told by the next call.
     async fn write(&mut self, path: &Path, bytes: Bytes) -> Result<(), Fault> {
-        self.written(path).await?;
         let file = self.temp.as_ref().and_then(Temp::open_file).map(Arc::clone);
         let file = file.ok_or_else(|| lost("a write"))?;
         let (at, count) = (self.length, bytes.len() as u64);
         let shared = Arc::clone(&file);
-        self.writing = Some(spawn_blocking(move || write_all(&file, &bytes, at)));
+        let done = spawn_blocking(move || write_all(&file, &bytes, at));
+        if let Err(errno) = done.await.map_err(|_| lost("a write"))? {
+            // Room on a full disk is worth more than a head start.
+            self.is_kept &= !matches!(errno, Errno::NOSPC | Errno::DQUOT);
+            return Err(fault("write", path, errno));
+        }
         self.length += count;
         self.unflushed += count;
         let idle = self.flushing.as_ref().is_none_or(JoinHandle::is_finished);
         if self.unflushed >= FLUSH_BYTES && idle {
+            self.flushed(path).await?;
             self.unflushed = 0;
-            // An error here is told again by the flush that counts, the last one.
-            self.flushing = Some(spawn_blocking(move || {
-                let _ = fdatasync(&shared);
-            }));
+            self.flushing = Some(spawn_blocking(move || fdatasync(&shared)));
         }
         Ok(())
     }
 
-    /// Returns when everything that was begun is written.
-    async fn written(&mut self, path: &Path) -> Result<(), Fault> {
-        let Some(writing) = self.writing.as_mut() else { return Ok(()) };
-        // Awaited in place: if this call is given up, the next one still waits for it.
-        let written = writing.await;
-        self.writing = None;
-        if let Err(errno) = written.map_err(|_| lost("a write"))? {
-            // Room on a full disk is worth more than a head start.
-            self.is_kept &= !matches!(errno, Errno::NOSPC | Errno::DQUOT);
-            self.failed = Some(fault("write", path, errno));
-        }
-        // What is missing in the middle can't be made good by writing on.
-        self.failed.clone().map_or(Ok(()), Err)
+    /// How the flush that was begun ended. The kernel tells an error to one flush only, so none may
+    /// be passed over; and what it was about isn't on the disk, so it is begun anew.
+    async fn flushed(&mut self, path: &Path) -> Result<(), Fault> {
+        let Some(flushing) = self.flushing.as_mut() else { return Ok(()) };
+        let flushed = flushing.await.map_err(|_| lost("a flush"));
+        self.flushing = None;
+        flushed?.map_err(|errno| {
+            self.is_kept = false;
+            fault("write", path, errno)
+        })
     }
 }
 
@@ -206,7 +200,7 @@ impl Sink for LocalSink {
         let body = match std::mem::replace(&mut self.written, Written::Nothing) {
             Written::Memory { pieces, room, .. } => Body::Bytes(pieces, room),
             Written::File(mut file) => {
-                file.written(&self.path).await?;
+                file.flushed(&self.path).await?;
                 let temp = file.temp.take().ok_or_else(|| lost("a write"))?;
                 let (root, path) = (Arc::clone(&self.root), self.path.clone());
                 let finished =

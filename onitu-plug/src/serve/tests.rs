@@ -28,7 +28,7 @@ impl Asker {
         let (router, plug) = (bus.router(&at).await.expect("free"), Arc::new(fake.clone()));
         let mut serving = JoinSet::new();
         serving.spawn(async move {
-            let _ = serve(plug, router, Hints::default()).await;
+            let _ = serve(plug, router, crate::Hints::default()).await;
         });
         Self { fake, dealer: bus.dealer(&at), _serving: serving }
     }

@@ -27,8 +27,7 @@ fn unhashed(text: &str) -> Content {
 }
 
 fn record(revision: u64, content: Content, holders: &[(ServiceId, u64, &str)]) -> Record {
-    let mut record =
-        Record { revision, gone: false, content, holders: Vec::new(), moved: None };
+    let mut record = Record { revision, gone: false, content, holders: Vec::new(), moved: None };
     for (service, revision, held) in holders {
         record.set_holder(*service, *revision, tag(held));
     }

@@ -64,7 +64,9 @@ fn a_missing_file_is_pulled_and_an_old_one_replaced() {
         Plan::Do(Action::Pull { revision: 2, expect: None, .. })
     ));
     let old = Asked::of(record(2, false, &[(A, 2, "a"), (B, 1, "b")]));
-    let Plan::Do(Action::Pull { expect, sources, .. }) = old.plan(FROM_A) else { panic!("no pull") };
+    let Plan::Do(Action::Pull { expect, sources, .. }) = old.plan(FROM_A) else {
+        panic!("no pull")
+    };
     assert_eq!((expect, sources.as_slice()), (Some(tag("b")), FROM_A));
 }
 
@@ -78,10 +80,7 @@ fn without_a_source_a_pull_waits() {
 fn a_directory_needs_no_source() {
     let mut asked = Asked::of(record(2, false, &[(A, 2, "a")]));
     asked.record.content = Content::DIRECTORY;
-    assert_eq!(
-        asked.plan(&[]),
-        Plan::Do(Action::MakeDirectory { revision: 2, expect: None })
-    );
+    assert_eq!(asked.plan(&[]), Plan::Do(Action::MakeDirectory { revision: 2, expect: None }));
 }
 
 #[test]

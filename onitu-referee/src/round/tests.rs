@@ -80,10 +80,8 @@ fn events_of_one_round_follow_each_other() {
 
 #[test]
 fn what_both_have_alike_is_no_work() {
-    let (records, round) = play_from_nothing(&[
-        arrived(A, 1, seen("x", "x", 1)),
-        arrived(B, 1, seen("x", "x", 9)),
-    ]);
+    let (records, round) =
+        play_from_nothing(&[arrived(A, 1, seen("x", "x", 1)), arrived(B, 1, seen("x", "x", 9))]);
     let commit = &round.commits[&Shard::of(&path("x"))];
     assert!(commit.pending.is_empty());
     assert_eq!(commit.counts.held, BTreeMap::from([(A, 1), (B, 1)]));
@@ -124,8 +122,7 @@ fn the_hint_of_a_rename_is_dropped_when_everybody_has_the_file() {
     }
     let (records, _) = play_from_nothing(&[arrived(A, 1, new.clone())]);
     assert_eq!(records[&path("new")].as_ref().and_then(|r| r.moved.clone()), Some(path("old")));
-    let (records, _) =
-        play_from_nothing(&[arrived(A, 1, new), arrived(B, 1, seen("new", "x", 2))]);
+    let (records, _) = play_from_nothing(&[arrived(A, 1, new), arrived(B, 1, seen("new", "x", 2))]);
     assert_eq!(records[&path("new")].as_ref().and_then(|r| r.moved.clone()), None);
 }
 

@@ -60,7 +60,9 @@ impl Referee {
             return;
         }
         if let Request::Orders { orders, .. } = &request {
-            orders.iter().for_each(|order| peer.sent(order));
+            for order in orders {
+                peer.sent(order);
+            }
         }
         peer.asking = link.ask(request);
     }

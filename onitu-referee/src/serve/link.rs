@@ -26,8 +26,8 @@ impl Link {
         let requester = bus.requester(&Endpoint::orders(service));
         let (requests, asked) = mpsc::channel(1);
         let listener = tokio::spawn(listen(service, subscriber, to.clone()));
-        let asker = tokio::spawn(ask(service, requester, asked, to));
-        Self { requests, tasks: [listener, asker] }
+        let tasks = [listener, tokio::spawn(ask(service, requester, asked, to))];
+        Self { requests, tasks }
     }
 
     /// Sends `request`; [`Input::Answered`] tells how it went. One at a time.

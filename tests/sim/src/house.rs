@@ -39,9 +39,8 @@ impl House {
     pub(crate) async fn new(services: usize, seed: u64, careless: bool) -> Self {
         let store = MemoryStore::new();
         let bus = MemoryBus::new(seed);
-        let services: Vec<(Service, MemoryService)> = (0..services)
-            .map(|number| (service(number), MemoryService::new()))
-            .collect();
+        let services: Vec<(Service, MemoryService)> =
+            (0..services).map(|number| (service(number), MemoryService::new())).collect();
         let registry = Registry {
             version: 1,
             services: services.iter().map(|(service, _)| service.clone()).collect(),

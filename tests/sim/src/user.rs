@@ -82,8 +82,11 @@ fn any(tree: &Tree, rng: &mut Rng) -> Option<(Path, Thing)> {
 }
 
 fn somewhere(tree: &Tree, rng: &mut Rng) -> Path {
-    let directories: Vec<&Path> =
-        tree.iter().filter(|(_, thing)| matches!(thing, Thing::Directory)).map(|(p, _)| p).collect();
+    let directories: Vec<&Path> = tree
+        .iter()
+        .filter(|(_, thing)| matches!(thing, Thing::Directory))
+        .map(|(p, _)| p)
+        .collect();
     let parent = match rng.usize(0..=directories.len()) {
         0 => Path::root(),
         at if directories[at - 1].depth() < 4 => directories[at - 1].clone(),
