@@ -89,6 +89,7 @@ impl Announcer {
         {
             let mut ring = self.ring();
             for event in events {
+                tracing::trace!(service = %self.service, ?event, "announced");
                 ring.push(event);
             }
         }

@@ -18,6 +18,7 @@ use crate::transfer::{Failure, Puller, Side, Wanted};
 /// Carries out `order` and announces how it ended.
 pub(crate) async fn carry_out<P: Plug>(shared: &Arc<Shared<P>>, puller: &Puller, order: Order) {
     let claim = shared.claims.claim(&order.path).await;
+    tracing::trace!(service = %shared.id, ?order, "begun");
     let carrier = Carrier { shared, puller, order: &order };
     let events = match carrier.act().await {
         Ok(events) => events,

@@ -68,8 +68,9 @@ pub(crate) async fn look_at<P: Plug>(
     while let Some((mut finding, state)) = looks.next().await {
         match state {
             Ok(state) => {
-                shared.problems.clear(finding.path.as_str());
-                shared.retries.clear(&finding.path);
+                if shared.retries.looked_at(&finding.path) {
+                    shared.problems.clear(finding.path.as_str());
+                }
                 finding.known = shared.known_tag(&finding.path, finding.record.as_ref());
                 finding.state = state;
                 findings.push(finding);

@@ -54,8 +54,19 @@ impl Retries {
         paths.insert(path.clone(), Retry { at, pause, hint, waits: true });
     }
 
-    /// It was looked at.
-    pub(crate) fn clear(&self, path: &Path) {
+    /// It was looked at; whether that was what it waited for. A directory that could not be listed
+    /// is not mended by a look at it.
+    pub(crate) fn looked_at(&self, path: &Path) -> bool {
+        let mut paths = self.paths();
+        if paths.get(path).is_some_and(|retry| retry.hint == Hint::Tree) {
+            return false;
+        }
+        paths.remove(path);
+        true
+    }
+
+    /// It was listed.
+    pub(crate) fn listed(&self, path: &Path) {
         self.paths().remove(path);
     }
 
@@ -96,9 +107,20 @@ mod tests {
             assert_eq!(retries.take_due(), [(path.clone(), Hint::Changed)]);
             assert_eq!(retries.next(), None);
         }
-        retries.clear(&path);
+        assert!(retries.looked_at(&path));
         retries.add(&path, Hint::Changed, &fault);
         assert_eq!(retries.next().unwrap() - Instant::now(), FIRST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_could_not_be_listed_waits_for_a_listing() {
+        let retries = Retries::default();
+        let path = Path::new("a").unwrap();
+        retries.add(&path, Hint::Tree, &Fault::new(FaultKind::Denied, "no"));
+        assert!(!retries.looked_at(&path));
+        assert!(retries.next().is_some());
+        retries.listed(&path);
+        assert_eq!(retries.next(), None);
     }
 
     #[test]

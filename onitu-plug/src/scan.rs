@@ -144,7 +144,7 @@ async fn list<P: Plug>(shared: &Shared<P>, directory: &Path) -> Result<Listed, F
     match listed {
         Ok(()) => {
             shared.problems.clear(directory.as_str());
-            shared.retries.clear(directory);
+            shared.retries.listed(directory);
             Ok(Listed::Entries(entries, problems))
         }
         Err(fault) => match fault.kind {

@@ -140,6 +140,7 @@ fn play_one(
         if held(&record) && !held(&after) {
             round.released.push((*service, path.clone()));
         }
+        tracing::trace!(%service, %path, ?after, "decided");
         records.insert(path.clone(), after);
     }
     if let Some(order) = event.order() {

@@ -1,1 +1,24 @@
-//! Harness of the integration tests.
+//! Harness of the tests with real processes: a [`House`] is a private directory with folders, a
+//! configuration and the real `onitu up`.
+//!
+//! It tests nothing by itself; `tests/it` does. What it can't do ends by a panic that says what was
+//! going on, with the last lines of Onitu's log.
+
+mod condition;
+mod house;
+mod files;
+mod mount;
+mod must;
+mod process;
+mod programs;
+mod running;
+mod tree;
+
+pub use condition::{eventually, soon};
+pub use files::{Files, inode, modified_ns, set_modified_ns};
+pub use house::House;
+pub use mount::SmallDisk;
+pub use must::Must;
+pub use process::{runs, signal_to, ticks};
+pub use tree::{Thing, tree};
+pub use rustix::process::Signal;

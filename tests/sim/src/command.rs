@@ -17,7 +17,7 @@ pub struct Command {
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Runs this seed alone and prints its log; ONITU_LOG=debug adds what the processes say.
+    /// Runs this seed alone and prints its log; `ONITU_LOG=debug` adds what the processes say.
     #[arg(long)]
     seed: Option<u64>,
     /// With drivers that overwrite what they find: the canary.
@@ -47,16 +47,12 @@ pub fn command(command: &Command) -> ExitCode {
 }
 
 fn verdict(seed: u64, failure: Option<&str>) -> ExitCode {
-    match failure {
-        Some(failure) => {
-            say(&format!("seed {seed}: {failure}"));
-            ExitCode::FAILURE
-        }
-        None => {
-            say(&format!("seed {seed} is clean"));
-            ExitCode::SUCCESS
-        }
+    if let Some(failure) = failure {
+        say(&format!("seed {seed}: {failure}"));
+        return ExitCode::FAILURE;
     }
+    say(&format!("seed {seed} is clean"));
+    ExitCode::SUCCESS
 }
 
 fn say(text: &str) {

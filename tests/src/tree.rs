@@ -1,0 +1,137 @@
+//! What stands in a folder, and how two folders differ.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::Must;
+use crate::files::modified_ns;
+
+/// One path of a folder, contents of files aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Thing {
+    /// A directory.
+    Directory,
+    /// A file.
+    File {
+        /// In bytes.
+        size: u64,
+        /// Whether its owner may run it.
+        executable: bool,
+        /// Nanoseconds since the epoch.
+        modified_ns: i64,
+    },
+    /// A symbolic link.
+    Link {
+        /// As it is written.
+        target: PathBuf,
+    },
+}
+
+/// Everything below `root` but what Onitu keeps for itself, by path relative to `root`.
+///
+/// Panics when something is there that Onitu puts under a name only while it writes.
+pub fn tree(root: &Path) -> BTreeMap<PathBuf, Thing> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![root.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        for entry in std::fs::read_dir(&directory).must("list a directory") {
+            let path = entry.must("list a directory").path();
+            let below = path.strip_prefix(root).must("a path below the root").to_owned();
+            if below == Path::new(".onitu") {
+                continue;
+            }
+            let name = below.file_name().must("a name");
+            let is_unfinished = name.as_encoded_bytes().starts_with(b".onitu-");
+            assert!(!is_unfinished, "`{}` is left", path.display());
+            let thing = look(&path);
+            if thing == Thing::Directory {
+                waiting.push(path);
+            }
+            found.insert(below, thing);
+        }
+    }
+    found
+}
+
+fn look(path: &Path) -> Thing {
+    let metadata = path.symlink_metadata().must("look at a file");
+    if metadata.is_dir() {
+        Thing::Directory
+    } else if metadata.is_symlink() {
+        Thing::Link { target: std::fs::read_link(path).must("read a link") }
+    } else {
+        Thing::File {
+            size: metadata.len(),
+            executable: metadata.mode() & 0o100 != 0,
+            modified_ns: modified_ns(path),
+        }
+    }
+}
+
+/// How the folder `other` differs from `one`, a line each.
+pub(crate) fn differences(one: &Path, other: &Path, with_times: bool) -> Vec<String> {
+    let (left, right) = (tree(one), tree(other));
+    let mut lines = Vec::new();
+    for (path, thing) in &left {
+        match right.get(path) {
+            None => lines.push(format!("{path:?} is only in {}", one.display())),
+            Some(there) if !is_same(thing, there, with_times) => {
+                lines.push(format!("{path:?}: {thing:?} in {}, else {there:?}", one.display()));
+            }
+            Some(_) if !has_same_bytes(thing, &one.join(path), &other.join(path)) => {
+                lines.push(format!("{path:?}: other bytes in {}", other.display()));
+            }
+            Some(_) => {}
+        }
+    }
+    let only = right.keys().filter(|path| !left.contains_key(*path));
+    lines.extend(only.map(|path| format!("{path:?} is only in {}", other.display())));
+    lines
+}
+
+fn is_same(one: &Thing, other: &Thing, with_times: bool) -> bool {
+    match (one, other) {
+        (
+            Thing::File { size, executable, modified_ns },
+            Thing::File { size: size_there, executable: executable_there, modified_ns: ns_there },
+        ) => {
+            size == size_there
+                && executable == executable_there
+                && (!with_times || modified_ns == ns_there)
+        }
+        (one, other) => one == other,
+    }
+}
+
+fn has_same_bytes(thing: &Thing, one: &Path, other: &Path) -> bool {
+    if !matches!(thing, Thing::File { .. }) {
+        return true;
+    }
+    let mut files = [one, other].map(|path| File::open(path).must("open a file"));
+    let mut parts = [vec![0; 1024 * 1024], vec![0; 1024 * 1024]];
+    loop {
+        let [left, right] =
+            [0, 1].map(|at| fill(&mut files[at], &mut parts[at]).must("read a file"));
+        if left != right || parts[0][..left] != parts[1][..right] {
+            return false;
+        }
+        if left == 0 {
+            return true;
+        }
+    }
+}
+
+/// Reads until `part` is full or the file ends.
+fn fill(file: &mut File, part: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < part.len() {
+        match file.read(&mut part[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}
