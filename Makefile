@@ -48,7 +48,7 @@ lint:
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; fi
 
 docs:
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --lib --no-deps --quiet
 
 examples:
 	cargo test --locked --workspace --doc --quiet

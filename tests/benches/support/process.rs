@@ -21,7 +21,8 @@ pub struct Process {
 /// `root` and everything it has started that still runs, in order of their numbers.
 pub fn family(root: u32) -> Vec<Process> {
     let mut pids = vec![root];
-    let everybody: Vec<(u32, u32)> = numbers().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let everybody: Vec<(u32, u32)> =
+        numbers().filter_map(|pid| Some((pid, parent(pid)?))).collect();
     let mut at = 0;
     while let Some(above) = pids.get(at).copied() {
         pids.extend(everybody.iter().filter(|(_, parent)| *parent == above).map(|(pid, _)| pid));

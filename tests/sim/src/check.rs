@@ -91,6 +91,10 @@ pub(crate) async fn records_are_true(house: &House) -> Result<()> {
             ensure!(record.moved.is_none(), "`{path}` keeps the hint of a rename");
         }
     }
+    if house.wiped.get() {
+        // A commit under way while the store was wiped is counted against what it had read before.
+        return Ok(());
+    }
     let counts = house.store.counts().await?;
     let entries = records.len() as u64;
     ensure!(counts.entries == entries, "{} counted, {entries} there", counts.entries);

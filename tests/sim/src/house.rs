@@ -1,5 +1,6 @@
 //! The processes of one simulated Onitu, each a task that can be killed at any await.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(crate) struct House {
     drivers: Vec<Option<JoinHandle<()>>>,
     careless: bool,
     starts: u64,
+    /// Whether the store ever was.
+    pub(crate) wiped: Cell<bool>,
 }
 
 impl House {
@@ -47,8 +50,17 @@ impl House {
             rules: None,
         };
         let drivers = services.iter().map(|_| None).collect();
-        let mut house =
-            Self { store, bus, services, registry, referee: None, drivers, careless, starts: 0 };
+        let mut house = Self {
+            store,
+            bus,
+            services,
+            registry,
+            referee: None,
+            drivers,
+            careless,
+            starts: 0,
+            wiped: Cell::new(false),
+        };
         house.register().await;
         house.start_all();
         house

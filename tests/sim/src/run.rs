@@ -141,6 +141,7 @@ async fn store_trouble(house: &House, rng: &mut Rng) -> String {
             "the store lost its last second".to_owned()
         }
         _ => {
+            house.wiped.set(true);
             house.store.flush_all();
             tokio::time::sleep(Duration::from_millis(rng.u64(0..2_000))).await;
             house.register().await;

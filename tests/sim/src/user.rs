@@ -153,17 +153,9 @@ fn rename(service: &MemoryService, tree: &Tree, books: &mut Books, rng: &mut Rng
     if to.is_within(&from) || from.is_within(&to) {
         return "nothing".to_owned();
     }
-    let replaced_bytes: Vec<Bytes> = tree
-        .iter()
-        .filter(|(below, _)| below.is_within(&to))
-        .filter_map(|(_, thing)| bytes_of(thing))
-        .collect();
+    // Never over a directory: the service refuses that.
     if service.rename(&from, &to).is_ok() {
-        // The books ask the service what is left, whatever the rename did to a directory.
-        let left: BTreeSet<Bytes> = service.tree().values().filter_map(bytes_of).collect();
-        for bytes in replaced_bytes.iter().filter(|bytes| !left.contains(*bytes)) {
-            books.gave_up(bytes);
-        }
+        replaced(tree, &to, books);
     }
     format!("renamed {from} to {to}")
 }

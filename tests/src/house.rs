@@ -1,0 +1,311 @@
+//! A private directory with folders, a configuration, and the commands that are run in it.
+//!
+//! What concerns the running `onitu up` stands in `running.rs`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::tree::differences;
+use crate::{Files, Must, SmallDisk, programs};
+
+/// Where programs of the system are, `redis-server` among them.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+/// One service of the configuration.
+#[derive(Debug)]
+struct Service {
+    driver: String,
+    root: PathBuf,
+    /// Further lines of its section.
+    options: Vec<String>,
+}
+
+/// Folders kept in step by a real Onitu, ended with everything it started when this is dropped.
+#[derive(Debug)]
+pub struct House {
+    services: BTreeMap<String, Service>,
+    /// Further lines of `[onitu]`.
+    settings: Vec<String>,
+    /// A program with its arguments that starts the others, such as `setpriv`.
+    pub(crate) through: Vec<String>,
+    path_variable: String,
+    /// Where the programs are.
+    pub(crate) programs: PathBuf,
+    pub(crate) up: Option<Child>,
+    disks: Vec<SmallDisk>,
+    directory: TempDir,
+}
+
+impl House {
+    /// Starts an Onitu with an empty folder for each of `services`, and waits until it is in step.
+    pub fn new(services: &[&str]) -> House {
+        let mut house = House::prepared(services);
+        house.up();
+        house.wait();
+        house
+    }
+
+    /// As [`House::new`], but nothing runs yet.
+    pub fn prepared(services: &[&str]) -> House {
+        let directory = TempDir::with_prefix("onitu").must("a temporary directory");
+        for name in ["run", "home", "bin"] {
+            std::fs::create_dir(directory.path().join(name)).must("a directory");
+        }
+        let mut house = House {
+            services: BTreeMap::new(),
+            settings: vec!["state_dir = \"./state\"".to_owned()],
+            through: Vec::new(),
+            path_variable: PATH.to_owned(),
+            programs: programs::directory(),
+            up: None,
+            disks: Vec::new(),
+            directory,
+        };
+        for name in services {
+            house.add_service(name);
+        }
+        house
+    }
+
+    /// The directory of all this.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The folder of a service.
+    pub fn root(&self, service: &str) -> &Path {
+        &self.services.get(service).must(service).root
+    }
+
+    /// The folder of a service, to edit.
+    pub fn files(&self, service: &str) -> Files {
+        Files::new(self.root(service))
+    }
+
+    /// The names of the services, in order.
+    pub fn services(&self) -> Vec<String> {
+        self.services.keys().cloned().collect()
+    }
+
+    /// The state directory.
+    pub fn state_dir(&self) -> PathBuf {
+        self.path().join("state")
+    }
+
+    /// The text of a file in the directory of all this; empty if there is none.
+    pub fn text_of(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path().join(name)).unwrap_or_default()
+    }
+
+    /// What Onitu has logged.
+    pub fn log(&self) -> String {
+        self.text_of("state/log/onitu.log")
+    }
+
+    // The configuration. Each change is written; a running Onitu sees it at its reload.
+
+    /// Adds a service with a new, empty folder.
+    pub fn add_service(&mut self, name: &str) {
+        let root = self.path().join(name);
+        std::fs::create_dir(&root).must("a folder");
+        self.add_service_at(name, root);
+    }
+
+    /// Adds a service whose folder is `root`, which need not exist.
+    pub fn add_service_at(&mut self, name: &str, root: PathBuf) {
+        let service = Service { driver: "local".to_owned(), root, options: Vec::new() };
+        self.services.insert(name.to_owned(), service);
+        self.write_entries();
+    }
+
+    /// Takes a service out of the configuration.
+    pub fn remove_service(&mut self, name: &str) {
+        self.services.remove(name).must(name);
+        self.write_entries();
+    }
+
+    /// Changes a service's driver.
+    pub fn set_driver(&mut self, service: &str, driver: &str) {
+        driver.clone_into(&mut self.services.get_mut(service).must(service).driver);
+        self.write_entries();
+    }
+
+    /// Adds a line to a service's section: `mode = "source"`.
+    pub fn add_option(&mut self, service: &str, line: &str) {
+        self.services.get_mut(service).must(service).options.push(line.to_owned());
+        self.write_entries();
+    }
+
+    /// Replaces the rules.
+    pub fn set_rules(&mut self, rules: &str) {
+        self.settings.retain(|line| !line.starts_with("rules"));
+        self.settings.push(format!("rules = '''\n{rules}\n'''"));
+        self.write_entries();
+    }
+
+    /// Writes a file in the directory of all this, `entries.toml` for instance.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).must(name);
+    }
+
+    fn write_entries(&self) {
+        let mut text = format!("[onitu]\n{}\n", self.settings.join("\n"));
+        for (name, service) in &self.services {
+            let (driver, root) = (&service.driver, service.root.display());
+            let options = service.options.join("\n");
+            let section =
+                format!("\n[services.{name}]\ndriver = \"{driver}\"\nroot = \"{root}\"\n{options}");
+            writeln!(text, "{section}").must("write to a text");
+        }
+        self.write("entries.toml", &text);
+    }
+
+    // The surroundings.
+
+    /// Makes an executable script in the directory that is searched for programs first.
+    pub fn add_program(&self, name: &str, script: &str) {
+        let bin = Files::new(self.path().join("bin"));
+        bin.write(name, format!("#!/bin/sh\n{script}\n"));
+        bin.chmod(name, 0o755);
+    }
+
+    /// Sets where programs of the system are looked for.
+    pub fn set_path_variable(&mut self, value: &str) {
+        value.clone_into(&mut self.path_variable);
+    }
+
+    /// Everything is started by this program with its arguments.
+    pub fn run_through(&mut self, program_and_arguments: &[&str]) {
+        self.through = program_and_arguments.iter().map(|it| (*it).to_owned()).collect();
+    }
+
+    /// Everything is started as a user whom permissions concern. Call it last before the start:
+    /// what is there by then is given to that user.
+    pub fn run_as_nobody(&mut self) {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let programs = self.path().join("programs");
+        std::fs::create_dir(&programs).must("a directory");
+        programs::copy_to(&programs);
+        self.programs = programs;
+        let given = Command::new("chown").args(["-R", "65534:65534"]).arg(self.path()).status();
+        assert!(given.must("start `chown`").success(), "the directory is given to nobody");
+        let setpriv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+        self.run_through(&setpriv);
+    }
+
+    /// A disk of `bytes` at the existing directory `at`. Whether there is one: see [`SmallDisk`].
+    pub fn mount(&mut self, at: &Path, bytes: u64) -> bool {
+        let disk = SmallDisk::mount(at, bytes);
+        let is_mounted = disk.is_some();
+        self.disks.extend(disk);
+        is_mounted
+    }
+
+    // The commands.
+
+    /// `onitu` with these arguments in this directory, and nothing else of the environment.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let onitu = self.programs.join("onitu");
+        let mut command = match self.through.split_first() {
+            Some((program, before)) => {
+                let mut command = Command::new(program);
+                command.args(before).arg(onitu);
+                command
+            }
+            None => Command::new(onitu),
+        };
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", &self.path_variable)
+            .env("HOME", self.path().join("home"))
+            .env("XDG_RUNTIME_DIR", self.path().join("run"))
+            .env("ONITU_BIN_DIR", self.path().join("bin"));
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().must("start `onitu`")
+    }
+
+    /// Runs a command that must succeed, and returns what it says.
+    #[track_caller]
+    pub fn say(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "`onitu {}`: {error}", arguments.join(" "));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs a command that must fail with this exit code, and returns its stderr.
+    #[track_caller]
+    pub fn fail(&self, arguments: &[&str], code: i32) -> String {
+        let output = self.run(arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "`onitu {}`: {error}", arguments.join(" "));
+        error
+    }
+
+    /// Runs a command that prints JSON.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.say(arguments)).must("JSON")
+    }
+
+    /// `onitu status --json`.
+    #[track_caller]
+    pub fn status(&self) -> Value {
+        self.json(&["status", "--json"])
+    }
+
+    /// A service's part of the status; [`None`] while nobody can tell.
+    pub fn service(&self, name: &str) -> Option<Value> {
+        let status = self.status_if_answered()?;
+        status["services"].as_array()?.iter().find(|it| it["name"] == name).cloned()
+    }
+
+    pub(crate) fn status_if_answered(&self) -> Option<Value> {
+        let output = self.run(&["status", "--json"]);
+        if output.status.success() { serde_json::from_slice(&output.stdout).ok() } else { None }
+    }
+
+    /// `onitu wait`: returns when everything that was changed before this call is everywhere.
+    #[track_caller]
+    pub fn wait(&self) {
+        self.say(&["wait", "--timeout", "60s"]);
+    }
+
+    // The folders.
+
+    /// Every folder holds the same: names, kinds, bytes, executable bits, links and times.
+    #[track_caller]
+    pub fn assert_alike(&self) {
+        self.compare(true);
+    }
+
+    /// As [`House::assert_alike`], times aside: equal files that nobody copied keep theirs.
+    #[track_caller]
+    pub fn assert_same_contents(&self) {
+        self.compare(false);
+    }
+
+    #[track_caller]
+    fn compare(&self, with_times: bool) {
+        let roots: Vec<&Path> = self.services.values().map(|it| it.root.as_path()).collect();
+        for other in &roots[1..] {
+            let found = differences(roots[0], other, with_times);
+            let first: Vec<String> = found.iter().take(20).cloned().collect();
+            let count = found.len();
+            assert!(found.is_empty(), "{count} differences:\n  {}", first.join("\n  "));
+        }
+    }
+}
