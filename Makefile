@@ -65,8 +65,7 @@ tests: programs
 	else \
 		echo "cargo-nextest isn't installed: plain cargo test, slower and without time limits"; \
 		cargo test --locked --workspace --lib --bins --tests --no-fail-fast -- --test-threads=$(THREADS) \
-			| tee /dev/stderr \
-			| awk '/^test result:/ { passed += $$4; failed += $$6 } \
+			| awk '{ print; fflush() } /^test result:/ { passed += $$4; failed += $$6 } \
 				END { print passed + 0 " passed, " failed + 0 " failed" }'; \
 	fi
 

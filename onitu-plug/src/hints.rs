@@ -114,7 +114,7 @@ impl Gathered {
             self.paths.clear();
             self.rescan = Some("too many changes at once".to_owned());
         }
-        if self.rescan.is_none() || hint == Hint::Writing {
+        if self.rescan.is_none() || matches!(hint, Hint::Writing | Hint::Written) {
             let held = self.paths.entry(path).or_insert(hint);
             *held = (*held).max(hint);
         }

@@ -92,6 +92,9 @@ where
         Fault::new(FaultKind::Unavailable, format!("waiting for the metadata store: {error}"))
     };
     let id = post.service.id;
+    // Which store this session knows is read first: should it be wiped from here on, all that
+    // follows has to be done again.
+    let incarnation = post.store.incarnation().await.map_err(|error| away(&error))?;
     let held = post.store.counts().await.map_err(|error| away(&error))?.held;
     let streams = post.store.streams().await.map_err(|error| away(&error))?;
     let known = held.get(&id).is_some_and(|held| *held > 0);
@@ -104,7 +107,7 @@ where
         trash_days: trash_days.unwrap_or(TRASH_DAYS),
     };
     let plug = connect(setting).await?;
-    Ok(Session::new(post, plug, *epoch))
+    Ok(Session::new(post, plug, *epoch, incarnation.generation))
 }
 
 /// An incarnation later than `known` and than any other: by the clock, because a store that was
@@ -122,10 +125,12 @@ struct Session<P> {
     notice: Mutex<Option<String>>,
     /// Files that their writers keep open.
     quiet: AtomicUsize,
+    /// Of the store when the session began.
+    generation: Option<String>,
 }
 
 impl<P: Plug> Session<P> {
-    fn new(post: &Post, plug: P, epoch: u64) -> Self {
+    fn new(post: &Post, plug: P, epoch: u64, generation: Option<String>) -> Self {
         let hints = Hints::default();
         let id = post.service.id;
         let shared = Shared {
@@ -152,6 +157,7 @@ impl<P: Plug> Session<P> {
             trees,
             notice: Mutex::default(),
             quiet: AtomicUsize::default(),
+            generation,
         }
     }
 
@@ -243,7 +249,7 @@ impl<P: Plug> Session<P> {
     async fn report(&self, post: &Post) {
         let mut told: Option<Report> = None;
         let mut skipped = 0;
-        let mut generation = None;
+        let mut generation = self.generation.clone();
         loop {
             self.notice_loss(post, &mut generation).await;
             if skipped == 0
@@ -274,7 +280,7 @@ impl<P: Plug> Session<P> {
     async fn notice_loss(&self, post: &Post, generation: &mut Option<String>) {
         let Ok(incarnation) = post.store.incarnation().await else { return };
         let Some(now) = incarnation.generation else { return };
-        if generation.as_ref().is_some_and(|before| *before != now) {
+        if generation.as_ref() != Some(&now) {
             self.shared.announcer.begin_epoch(next_epoch(self.shared.announcer.epoch()));
             self.shared.hints.rescan("the metadata store was set up anew");
         }

@@ -4,6 +4,8 @@
 //! `ONITU_BENCH_FILES` (10,000), idle for `ONITU_BENCH_SECONDS` (60) each time. The peer of the
 //! research had 61–100 MiB and no CPU at all at 50,000 files.
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+
 mod support;
 
 use std::process::ExitCode;

@@ -5,6 +5,8 @@
 //! `rsync -a` (which verify nothing on the disk), each also with a flush at the end. The contents
 //! are compared afterwards.
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+
 mod support;
 
 use std::fs::{self, File};

@@ -6,6 +6,8 @@
 //! `rsync -a --delete` of the folder, from the same moment to their end. Nothing is durable in
 //! theirs; Onitu's bytes are before they have their name.
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+
 mod support;
 
 use std::fs;

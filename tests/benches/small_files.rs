@@ -6,6 +6,8 @@
 //! once more with a flush at the end, because Onitu's files are durable before they have their
 //! names. Each contender has a fresh file system; every byte is compared afterwards.
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+
 mod support;
 
 use std::path::Path;
