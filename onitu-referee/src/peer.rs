@@ -45,6 +45,8 @@ pub(crate) struct Peer {
     pub(crate) overtaken: Vec<u64>,
     /// A request is under way.
     pub(crate) asking: bool,
+    /// Paths whose rename the service can't do (across file systems): they are pulled instead.
+    unrenameable: BTreeSet<Path>,
     /// Paths that have a problem on record.
     pub(crate) troubled: BTreeSet<Path>,
 }
@@ -76,6 +78,7 @@ impl Peer {
             acknowledge: Shard::all().collect(),
             overtaken: Vec::new(),
             asking: false,
+            unrenameable: BTreeSet::new(),
             troubled: BTreeSet::new(),
         }
     }
@@ -255,6 +258,9 @@ impl Peer {
             let wait = fault.retry_after_ms.map_or(RETRY_FIRST * 20, Duration::from_millis);
             self.held_until = Some(Instant::now() + wait.min(RETRY_LAST));
         }
+        if fault.kind == FaultKind::Unsupported && self.unrenameable.len() < LATER_MAX {
+            self.unrenameable.insert(path.clone());
+        }
         let failures = self.later.get(path).map_or(0, |later| later.failures) + 1;
         self.retry(path, pause(failures, fault.kind), failures);
         let passes =
@@ -286,6 +292,12 @@ impl Peer {
     /// Everything went well at `path`.
     pub(crate) fn done(&mut self, path: &Path) {
         self.later.remove(path);
+        self.unrenameable.remove(path);
+    }
+
+    /// Whether a rename to `path` may be tried.
+    pub(crate) fn may_rename(&self, path: &Path) -> bool {
+        !self.unrenameable.contains(path)
     }
 
     /// Lets go what has waited long enough; tells when to ask again.

@@ -1,1 +1,119 @@
+use onitu_core::bus::{Bus, Endpoint, MemoryBus};
+use onitu_core::message::decode;
+use onitu_core::{Content, State};
 
+use super::*;
+
+const ME: ServiceId = ServiceId(1);
+
+fn path(text: &str) -> Path {
+    Path::new(text).unwrap()
+}
+
+fn seen(at: &str, tag: u8) -> Event {
+    Event::Seen {
+        path: path(at),
+        state: State { content: Content::DIRECTORY, tag: Tag([tag; 6]) },
+        order: None,
+        placed: None,
+        moved_from: None,
+        set_aside_from: None,
+    }
+}
+
+fn gone(at: &str) -> Event {
+    Event::Gone { path: path(at), order: None, moved_to: None }
+}
+
+#[tokio::test]
+async fn what_was_announced_is_known_until_it_is_acknowledged() {
+    let announcer = Announcer::new(ME, 1);
+    let shard = Shard::of(&path("d/a"));
+    announcer.announce(vec![seen("d/a", 1), seen("d/b", 2), gone("d/a")]).await;
+    assert_eq!(announcer.known(&path("d/a")), Some(None));
+    assert_eq!(announcer.known_in(&path("d")), [path("d/b")]);
+    announcer.acknowledge(shard, 1);
+    // The first event is forgotten, the later word on the path counts on.
+    assert_eq!(announcer.known(&path("d/a")), Some(None));
+    announcer.acknowledge(shard, 3);
+    assert_eq!(announcer.known(&path("d/a")), None);
+    assert!(announcer.is_settled());
+}
+
+#[tokio::test]
+async fn names_that_sort_between_a_directory_and_its_children_hide_nothing() {
+    let announcer = Announcer::new(ME, 1);
+    announcer.announce(vec![seen("d", 1), seen("d!", 2), seen("d/x", 3), seen("d/x/y", 4)]).await;
+    assert_eq!(announcer.known_in(&path("d")), [path("d/x")]);
+    assert_eq!(announcer.known_in(&Path::root()), [path("d"), path("d!")]);
+}
+
+#[tokio::test]
+async fn what_was_missed_is_replayed_and_what_was_forgotten_is_not() {
+    let announcer = Announcer::new(ME, 1);
+    let shard = Shard::of(&path("d/a"));
+    announcer.announce(vec![seen("d/a", 1), seen("d/b", 2), seen("d/c", 3)]).await;
+    let batch = announcer.replay(shard, 1).unwrap();
+    assert_eq!((batch.first, batch.events), (2, vec![seen("d/b", 2), seen("d/c", 3)]));
+    announcer.acknowledge(shard, 2);
+    assert_eq!(announcer.replay(shard, 2).unwrap().events, [seen("d/c", 3)]);
+    assert!(announcer.replay(shard, 3).unwrap().events.is_empty());
+    assert!(announcer.replay(shard, 1).is_none());
+}
+
+#[tokio::test]
+async fn a_new_incarnation_begins_at_one_and_knows_nothing() {
+    let announcer = Announcer::new(ME, 5);
+    announcer.announce(vec![seen("a", 1)]).await;
+    announcer.begin_epoch(2);
+    assert_eq!(announcer.epoch(), 6);
+    assert_eq!(announcer.known(&path("a")), None);
+    announcer.announce(vec![seen("a", 1)]).await;
+    assert_eq!(announcer.replay(Shard::of(&path("a")), 0).unwrap().first, 1);
+}
+
+#[tokio::test]
+async fn who_announces_waits_while_the_ring_is_full() {
+    let announcer = std::sync::Arc::new(Announcer::new(ME, 1));
+    let events = (0..limits::RING_EVENTS_MAX).map(|at| gone(&format!("d/{at}"))).collect();
+    announcer.announce(events).await;
+    let waiting = tokio::spawn({
+        let announcer = announcer.clone();
+        async move { announcer.announce(vec![gone("d/more")]).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    announcer.acknowledge(Shard::of(&path("d/x")), 1);
+    waiting.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_come_in_order_and_heartbeats_tell_how_far_they_went() {
+    let bus = MemoryBus::new(1);
+    let announcer = std::sync::Arc::new(Announcer::new(ME, 1));
+    let mut subscriber = bus.subscriber(&Endpoint::news(ME), &[String::new()]);
+    let publisher = bus.publisher(&Endpoint::news(ME)).await.unwrap();
+    announcer.announce((0..1_000).map(|at| gone(&format!("d/{at}"))).collect()).await;
+    let publishing = tokio::spawn({
+        let announcer = announcer.clone();
+        async move { announcer.publish(publisher).await }
+    });
+    let shard = Shard::of(&path("d/0"));
+    let mut next = 1;
+    loop {
+        let (topic, payload) = subscriber.recv().await.unwrap();
+        if topic == HEARTBEAT_TOPIC {
+            let heartbeat: Heartbeat = decode(&payload).unwrap();
+            if heartbeat.last[shard.index()] == 1_000 {
+                break;
+            }
+            continue;
+        }
+        let batch: Batch = decode(&payload).unwrap();
+        assert_eq!((batch.shard, batch.first), (shard, next));
+        assert!(batch.events.len() <= limits::BATCH_EVENTS_MAX);
+        next += batch.events.len() as u64;
+    }
+    assert_eq!(next, 1_001);
+    publishing.abort();
+}

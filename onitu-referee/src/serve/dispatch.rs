@@ -178,12 +178,15 @@ impl Referee {
 
     fn plan_case(&self, service: ServiceId, case: &Case, records: &Records) -> Plan {
         let Some(record) = &case.record else { return Plan::Nothing };
+        let may_rename =
+            self.peers.get(&service).is_none_or(|(peer, _)| peer.may_rename(&case.path));
+        let hint = record.moved.as_ref().filter(|_| record.gone || may_rename);
         let question = Question {
             path: &case.path,
             record,
             service,
             need: self.world.need_of(&case.path, Some(record), service),
-            moved: record.moved.as_ref().and_then(|path| records.get(path)?.as_ref()),
+            moved: hint.and_then(|path| records.get(path)?.as_ref()),
             children: case.children,
             fresh: self.fresh.contains_key(&case.path),
         };
