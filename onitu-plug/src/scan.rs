@@ -141,14 +141,18 @@ async fn list<P: Plug>(shared: &Shared<P>, directory: &Path) -> Result<Listed, F
         }
     };
     let (listed, ()) = tokio::join!(shared.plug.list(directory, pages), read);
+    let mended = || {
+        shared.problems.clear(directory.as_str());
+        shared.retries.listed(directory);
+    };
     match listed {
         Ok(()) => {
-            shared.problems.clear(directory.as_str());
-            shared.retries.listed(directory);
+            mended();
             Ok(Listed::Entries(entries, problems))
         }
         Err(fault) => match fault.kind {
             FaultKind::NotFound | FaultKind::NotADirectory if !directory.is_root() => {
+                mended();
                 Ok(Listed::Missing)
             }
             FaultKind::NotFound | FaultKind::NotADirectory | FaultKind::Unavailable => {
