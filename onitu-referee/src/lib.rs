@@ -5,6 +5,8 @@
 //! [`serve`] is the loop around them: it hears the drivers, commits, and sends orders. It never
 //! sees a byte of any content.
 
+#[cfg(feature = "process")]
+mod arguments;
 pub mod decide;
 pub mod order;
 mod peer;
@@ -13,5 +15,7 @@ pub mod serve;
 mod sweep;
 mod world;
 
+#[cfg(feature = "process")]
+pub use arguments::Arguments;
 pub use serve::Referee;
 pub use world::World;

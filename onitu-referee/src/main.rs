@@ -1,25 +1,12 @@
 //! The Referee process.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::Parser as _;
 use onitu_core::bus::ZeroBus;
 use onitu_core::{clock, store::RedisStore};
-use onitu_referee::Referee;
-
-/// Decides what goes where; started by `onitu up`.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    /// Private directory of the sockets.
-    #[arg(long)]
-    runtime: PathBuf,
-    /// The metadata store.
-    #[arg(long)]
-    redis: String,
-}
+use onitu_referee::{Arguments, Referee};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {

@@ -1,0 +1,184 @@
+//! Names of every kind a file system allows, and the one kind that can't travel.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use onitu_tests::{House, Must, soon};
+use serde_json::Value;
+
+const HOSTILE: [&str; 24] = [
+    "line\nbreak",
+    "tab\tand\r",
+    "\"double\" and 'single'",
+    "*.[a-z]{x,y}?",
+    ".hidden",
+    "-rf",
+    "--",
+    "trailing space ",
+    "trailing dot.",
+    " leading space",
+    "...",
+    "~",
+    "back\\slash\\x41",
+    "$HOME `id` ;&|",
+    "%s%n%00",
+    "\u{1}\u{7f}\u{1b}[31m",
+    "emoji 🦀👩‍👩‍👧",
+    "é composed",
+    "e\u{301} decomposed",
+    "é",
+    "e\u{301}",
+    "\u{202e}txt.exe",
+    "CON",
+    "a:b|c<d>e",
+];
+
+#[test]
+fn hostile_names_of_files_directories_and_links_travel_as_they_are() {
+    let house = House::new(&["a", "b", "c"]);
+    let files = house.files("a");
+    for name in HOSTILE {
+        files.write(name, format!("file {name}"));
+        files.write(format!("directories/{name}/{name}"), "inside");
+        files.link(format!("directories/link to {name}"), name);
+    }
+    house.wait();
+    house.assert_alike();
+    assert_eq!(house.status()["entries"], HOSTILE.len() * 4 + 1);
+    let listed = house.json(&["ls", "--json"]);
+    let paths: Vec<&str> =
+        listed.as_array().unwrap().iter().filter_map(|entry| entry["path"].as_str()).collect();
+    for name in HOSTILE {
+        assert!(paths.contains(&name), "{name:?} isn't in {paths:?}");
+        let explained = house.json(&["explain", "--json", "--", name]);
+        assert_eq!(explained["path"], name);
+        assert_eq!(explained["holders"].as_array().unwrap().len(), 3, "{explained}");
+    }
+}
+
+#[test]
+fn hostile_names_are_renamed_and_removed() {
+    let house = House::new(&["a", "b"]);
+    let files = house.files("a");
+    for name in HOSTILE {
+        files.write(format!("{name}1"), "x");
+        files.write(format!("d/{name}"), "y");
+    }
+    house.wait();
+    for name in HOSTILE {
+        files.rename(format!("{name}1"), format!("{name}2"));
+        files.remove(format!("d/{name}"));
+    }
+    house.wait();
+    house.assert_alike();
+    assert_eq!(house.status()["entries"], HOSTILE.len() + 1);
+}
+
+#[test]
+fn names_that_differ_in_case_or_composition_only_are_different_files() {
+    let house = House::new(&["a", "b"]);
+    for (at, name) in ["readme", "README", "Readme", "\u{e9}", "e\u{301}"].iter().enumerate() {
+        house.files("a").write(name, format!("number {at}"));
+    }
+    house.wait();
+    house.assert_alike();
+    assert_eq!(house.status()["entries"], 5);
+    assert_eq!(house.files("b").read("e\u{301}").unwrap(), b"number 4");
+}
+
+#[test]
+fn names_of_255_bytes_travel() {
+    let house = House::new(&["a", "b"]);
+    let long = "n".repeat(255);
+    let wide = format!("{}.txt", "é".repeat(125));
+    let files = house.files("a");
+    files.write(&long, "long");
+    files.write(&wide, "wide");
+    files.write(format!("{}/{}", "d".repeat(255), "f".repeat(255)), "both");
+    house.wait();
+    house.assert_alike();
+    files.rename(&long, "m".repeat(255));
+    files.write(&wide, "wide, edited");
+    house.wait();
+    house.assert_alike();
+}
+
+#[test]
+fn two_contents_of_a_name_of_255_bytes_are_both_kept() {
+    let mut house = House::prepared(&["a", "b"]);
+    let name = format!("{}.txt", "n".repeat(251));
+    house.files("a").write(&name, "from a");
+    house.files("b").write(&name, "from b");
+    house.up();
+    house.wait();
+    house.assert_same_contents();
+    assert_eq!(house.status()["entries"], 2);
+    let conflicts = house.json(&["conflicts", "--json"]);
+    let kept = conflicts[0]["kept"].as_str().must("where it is kept");
+    let both = [&*name, kept].map(|it| house.files("a").read(it).unwrap());
+    assert!(both.contains(&b"from a".to_vec()) && both.contains(&b"from b".to_vec()));
+}
+
+#[test]
+fn paths_of_nearly_4000_bytes_travel() {
+    let house = House::new(&["a", "b"]);
+    let root_bytes = house.root("a").as_os_str().len().max(house.root("b").as_os_str().len());
+    // The kernel takes 4,095 bytes in one call, the folder's own path included.
+    let room = 4_095 - root_bytes - "/.onitu/..".len();
+    let mut path = "d".repeat(200);
+    while path.len() + 260 < room {
+        path = format!("{path}/{}", "d".repeat(200));
+    }
+    path = format!("{path}/{}", "f".repeat((room - path.len() - 1).min(255)));
+    assert!(path.len() > 3_700, "{}", path.len());
+    house.files("a").write(&path, "deep");
+    house.wait();
+    house.assert_alike();
+    house.files("b").write(&path, "deep, and edited");
+    house.wait();
+    assert_eq!(house.files("a").read(&path).unwrap(), b"deep, and edited");
+    house.files("a").remove_all("d".repeat(200));
+    house.wait();
+    house.assert_alike();
+    assert_eq!(house.status()["entries"], 0);
+}
+
+#[test]
+fn five_hundred_levels_of_directories_travel() {
+    let house = House::new(&["a", "b"]);
+    let deep = vec!["x"; 500].join("/");
+    house.files("a").write(format!("{deep}/bottom"), "here");
+    house.wait();
+    house.assert_alike();
+    house.files("a").rename("x", "y");
+    house.wait();
+    house.assert_alike();
+    assert_eq!(house.status()["entries"], 501);
+}
+
+#[test]
+fn a_name_that_is_not_utf8_is_told_and_the_others_travel() {
+    let house = House::new(&["a", "b"]);
+    let odd = OsStr::from_bytes(b"caf\xe9.txt");
+    std::fs::write(house.root("a").join(odd), "latin").unwrap();
+    std::fs::create_dir(house.root("a").join(OsStr::from_bytes(b"d\xff"))).unwrap();
+    std::fs::write(house.root("a").join(OsStr::from_bytes(b"d\xff/inside")), "x").unwrap();
+    house.files("a").write("beside", "travels");
+    house.wait();
+    assert_eq!(house.files("b").read("beside").unwrap(), b"travels");
+    let problems = || house.service("a").unwrap()["problems"].clone();
+    let names = |problems: &Value, text: &str| {
+        let list = problems.as_array().unwrap();
+        list.iter().any(|it| it["path"] == text && it["message"].as_str().unwrap().contains("UTF-8"))
+    };
+    soon("both names are told", || {
+        let problems = problems();
+        names(&problems, r"caf\xe9.txt") && names(&problems, r"d\xff")
+    });
+    assert_eq!(house.status()["entries"], 1);
+
+    std::fs::rename(house.root("a").join(odd), house.root("a").join("café.txt")).unwrap();
+    house.wait();
+    assert_eq!(house.files("b").read("café.txt").unwrap(), b"latin");
+    soon("it is a problem no more", || !names(&problems(), r"caf\xe9.txt"));
+}

@@ -43,10 +43,10 @@ mod tests {
     #[test]
     fn a_named_file_is_the_only_one() {
         let (flag, env) = (Path::new("a.toml"), Path::new("/b.toml"));
-        let order = |flag, env| lookup_order(flag, env, Path::new("/work"), None, None);
+        let order = |flag, env| lookup_order(flag, env, Path::new("/somewhere"), None, None);
         assert_eq!(order(Some(flag), Some(env)), [flag]);
         assert_eq!(order(None, Some(env)), [env]);
-        assert_eq!(order(None, Some(Path::new(""))), [Path::new("/work/entries.toml")]);
+        assert_eq!(order(None, Some(Path::new(""))), [Path::new("/somewhere/entries.toml")]);
     }
 
     #[test]

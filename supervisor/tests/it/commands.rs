@@ -12,8 +12,8 @@ fn a_right_configuration_is_told() {
     "#);
 }
 
-#[test]
-fn every_mistake_is_told_at_once_with_exit_code_78() {
+/// A place with three mistakes.
+fn mistaken() -> Place {
     let place = Place::new();
     place.write(
         "entries.toml",
@@ -21,6 +21,12 @@ fn every_mistake_is_told_at_once_with_exit_code_78() {
          [services.laptop]\ndriver = \"locale\"\nroot = \"./laptop\"\n\n\
          [services.nas]\ndriver = \"local\"\nrot = \"./nas\"\n",
     );
+    place
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_exit_code_78() {
+    let place = mistaken();
     let check = place.answer(&["check"]);
     insta::assert_snapshot!(check, @r#"
     exit code: 78
@@ -49,7 +55,11 @@ fn every_mistake_is_told_at_once_with_exit_code_78() {
     "#);
     assert_eq!(place.answer(&["up"]), check);
     assert!(!place.state().exists());
-    insta::assert_snapshot!(place.answer(&["check", "--json"]), @r#"
+}
+
+#[test]
+fn every_mistake_is_told_to_machines() {
+    insta::assert_snapshot!(mistaken().answer(&["check", "--json"]), @r#"
     exit code: 78
     ----- stdout -----
     {
