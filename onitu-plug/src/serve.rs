@@ -16,7 +16,7 @@ mod give;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub(crate) async fn serve<P: Plug>(
         whole_bytes: Arc::new(Semaphore::new(WHOLE_BYTES_MAX)),
         gates: Mutex::default(),
     });
-    let mut desk = Desk { giver, tasks, peers: HashMap::new(), complained: false };
+    let mut desk = Desk { giver, tasks, peers: BTreeMap::new(), complained: false };
     loop {
         tokio::select! {
             biased;
@@ -96,11 +96,11 @@ struct Giver<P> {
     reads: Semaphore,
     streams: Semaphore,
     whole_bytes: Arc<Semaphore>,
-    gates: Mutex<HashMap<Key, Arc<Gate>>>,
+    gates: Mutex<BTreeMap<Key, Arc<Gate>>>,
 }
 
 impl<P> Giver<P> {
-    fn gates<T>(&self, change: impl FnOnce(&mut HashMap<Key, Arc<Gate>>) -> T) -> T {
+    fn gates<T>(&self, change: impl FnOnce(&mut BTreeMap<Key, Arc<Gate>>) -> T) -> T {
         change(&mut self.gates.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -117,7 +117,7 @@ impl<P> Giver<P> {
 struct Desk<P> {
     giver: Arc<Giver<P>>,
     tasks: JoinSet<()>,
-    peers: HashMap<Peer, Weak<Semaphore>>,
+    peers: BTreeMap<Peer, Weak<Semaphore>>,
     complained: bool,
 }
 

@@ -16,7 +16,7 @@ mod progress;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -104,7 +104,7 @@ pub(crate) struct Puller {
 
 struct Shared {
     bus: Arc<dyn Bus>,
-    lines: Mutex<HashMap<ServiceId, Line>>,
+    lines: Mutex<BTreeMap<ServiceId, Line>>,
     ids: AtomicU64,
     streams: Arc<Semaphore>,
     smalls: Arc<Semaphore>,
@@ -149,7 +149,7 @@ impl Puller {
         self.shared.board.statuses()
     }
 
-    fn lines<T>(&self, change: impl FnOnce(&mut HashMap<ServiceId, Line>) -> T) -> T {
+    fn lines<T>(&self, change: impl FnOnce(&mut BTreeMap<ServiceId, Line>) -> T) -> T {
         change(&mut self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

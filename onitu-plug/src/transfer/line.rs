@@ -4,7 +4,7 @@
 //! arrive while a message is being handed over leave together in the next. Both work on a
 //! [`Mailbox`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ pub(super) struct Mailbox {
 }
 
 struct MailState {
-    waiting: HashMap<u64, Waiting>,
+    waiting: BTreeMap<u64, Waiting>,
     opens: Vec<Open>,
     credits: BTreeMap<u64, (u32, u32)>,
     closes: BTreeSet<u64>,
@@ -124,7 +124,7 @@ struct Waiting {
 impl Mailbox {
     fn new() -> Self {
         let state = MailState {
-            waiting: HashMap::new(),
+            waiting: BTreeMap::new(),
             opens: Vec::new(),
             credits: BTreeMap::new(),
             closes: BTreeSet::new(),
@@ -205,7 +205,7 @@ impl Mailbox {
     /// Everything under way is void: whoever waits has to open again, under a new id.
     fn reset(&self) {
         self.with(|state| {
-            for (_, waiting) in state.waiting.drain() {
+            for (_, waiting) in std::mem::take(&mut state.waiting) {
                 // A transfer whose queue is full learns it by the queue's end.
                 let _ = waiting.heard.try_send(Heard::Reset);
             }
