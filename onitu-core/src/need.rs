@@ -31,7 +31,11 @@ pub fn need(record: &Record, service: ServiceId, target: bool) -> Need {
     let held = record.holder(service);
     match held {
         Some(holder) if holder.revision == Holder::FOREIGN => {
-            if awaits_checksum(record) { Need::AwaitChecksum } else { Need::SetAside }
+            if awaits_checksum(record) {
+                Need::AwaitChecksum
+            } else {
+                Need::SetAside
+            }
         }
         Some(_) if record.gone => Need::Remove,
         None if record.gone => Need::Nothing,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use onitu_core::bus::{Bus, BusError, Endpoint, Replier};
 use onitu_core::message::{Reply, Request, decode, encode};
 use onitu_core::status::{Report, ServiceState};
-use onitu_core::store::Store;
+use onitu_core::store::{Incarnation, Store};
 use onitu_core::{Fault, FaultKind, Path, Service, ServiceId, clock};
 
 use crate::announce::Announcer;
@@ -107,7 +107,7 @@ where
         trash_days: trash_days.unwrap_or(TRASH_DAYS),
     };
     let plug = connect(setting).await?;
-    Ok(Session::new(post, plug, *epoch, incarnation.generation))
+    Ok(Session::new(post, plug, *epoch, incarnation))
 }
 
 /// An incarnation later than `known` and than any other: by the clock, because a store that was
@@ -126,11 +126,11 @@ struct Session<P> {
     /// Files that their writers keep open.
     quiet: AtomicUsize,
     /// Of the store when the session began.
-    generation: Option<String>,
+    incarnation: Incarnation,
 }
 
 impl<P: Plug> Session<P> {
-    fn new(post: &Post, plug: P, epoch: u64, generation: Option<String>) -> Self {
+    fn new(post: &Post, plug: P, epoch: u64, incarnation: Incarnation) -> Self {
         let hints = Hints::default();
         let id = post.service.id;
         let shared = Shared {
@@ -157,7 +157,7 @@ impl<P: Plug> Session<P> {
             trees,
             notice: Mutex::default(),
             quiet: AtomicUsize::default(),
-            generation,
+            incarnation,
         }
     }
 
@@ -249,9 +249,9 @@ impl<P: Plug> Session<P> {
     async fn report(&self, post: &Post) {
         let mut told: Option<Report> = None;
         let mut skipped = 0;
-        let mut generation = self.generation.clone();
+        let mut incarnation = self.incarnation.clone();
         loop {
-            self.notice_loss(post, &mut generation).await;
+            self.notice_loss(post, &mut incarnation).await;
             if skipped == 0
                 && let Ok(Some(registry)) = post.store.registry().await
             {
@@ -276,15 +276,20 @@ impl<P: Plug> Session<P> {
         }
     }
 
-    /// A store that was wiped and set up anew knows nothing of what it once acknowledged.
-    async fn notice_loss(&self, post: &Post, generation: &mut Option<String>) {
-        let Ok(incarnation) = post.store.incarnation().await else { return };
-        let Some(now) = incarnation.generation else { return };
-        if generation.as_ref() != Some(&now) {
+    /// A store that was wiped and set up anew knows nothing of what it once acknowledged, and one
+    /// that was restarted may have lost its last second: a scan finds what it lacks.
+    async fn notice_loss(&self, post: &Post, known: &mut Incarnation) {
+        let Ok(now) = post.store.incarnation().await else { return };
+        if now.generation.is_none() || now == *known {
+            return;
+        }
+        if now.generation == known.generation {
+            self.shared.hints.rescan("the metadata store was restarted");
+        } else {
             self.shared.announcer.begin_epoch(next_epoch(self.shared.announcer.epoch()));
             self.shared.hints.rescan("the metadata store was set up anew");
         }
-        *generation = Some(now);
+        *known = now;
     }
 
     fn current(&self) -> Report {
