@@ -45,12 +45,12 @@ impl<P: Plug> Carrier<'_, P> {
             Action::Pull { revision, content, expect, sources } => {
                 let state = self.pull(*revision, content, *expect, sources).await?;
                 self.look_at_parent(*expect);
-                Ok(vec![self.placed(state, *revision)])
+                Ok(vec![self.placed(state, *revision, content)])
             }
             Action::MakeDirectory { revision, expect } => {
                 let state = self.plug().make_directory(path, *expect).await?;
                 self.look_at_parent(*expect);
-                Ok(vec![self.placed(state, *revision)])
+                Ok(vec![self.placed(state, *revision, &Content::DIRECTORY)])
             }
             Action::Rename { revision, content, from, expect_from, expect } => {
                 self.rename(*revision, content, from, *expect_from, *expect).await
@@ -179,7 +179,7 @@ impl<P: Plug> Carrier<'_, P> {
         self.look_at_parent(expect);
         state.content.checksum = content.checksum;
         let gone = Event::Gone { path: from.clone(), order: None, moved_to: Some(path.clone()) };
-        Ok(vec![self.placed(state, revision), gone])
+        Ok(vec![self.placed(state, revision, content), gone])
     }
 
     /// Gives what is here its conflict name, unless its bytes turn out to be those that keep the
@@ -264,7 +264,8 @@ impl<P: Plug> Carrier<'_, P> {
         }
     }
 
-    fn placed(&self, state: State, revision: u64) -> Event {
+    fn placed(&self, mut state: State, revision: u64, wanted: &Content) -> Event {
+        state.content = self.shared.as_kept(state.content, Some(wanted));
         Event::Seen {
             path: self.order.path.clone(),
             state,

@@ -165,6 +165,8 @@ async fn describe<P: Plug>(
     let path = &finding.path;
     let content = finding.record.as_ref().filter(|record| record.is_current_on(shared.id));
     let content = content.map(|record| record.content);
+    let recorded = finding.record.as_ref().map(|record| &record.content);
+    state.content = shared.as_kept(state.content, recorded);
     if finding.known == Some(state.tag) {
         let bytes_count = finding.hint == Hint::Written && state.content.kind != Kind::Directory;
         let recorded = content.and_then(|content| content.checksum);
@@ -228,7 +230,7 @@ struct Moves {
 /// Pairs what is gone with what is new under the same tag.
 fn recognize_moves<P: Plug>(shared: &Shared<P>, findings: &[Finding]) -> Moves {
     let mut moves = Moves::default();
-    if !shared.tag_survives_rename {
+    if !shared.abilities.tag_survives_rename {
         return moves;
     }
     let mut gone: BTreeMap<Tag, &Finding> = findings

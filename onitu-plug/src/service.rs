@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use onitu_core::manifest::Abilities;
 use onitu_core::status::Problem;
 use onitu_core::store::{Cursor, Store, StoreError};
-use onitu_core::{Fault, FaultKind, Path, Record, ServiceId, Tag};
+use onitu_core::{Content, Fault, FaultKind, Path, Record, ServiceId, Tag};
 
 use crate::announce::Announcer;
 use crate::claim::Claims;
@@ -33,7 +34,7 @@ pub(crate) struct Shared<P> {
     pub(crate) names: Mutex<BTreeMap<ServiceId, String>>,
     pub(crate) problems: Problems,
     pub(crate) retries: Retries,
-    pub(crate) tag_survives_rename: bool,
+    pub(crate) abilities: Abilities,
     /// Things under way that a settled service hasn't: looks, scans, orders.
     pub(crate) busy: AtomicUsize,
     /// Completed scans of everything.
@@ -56,6 +57,20 @@ impl<P: Plug> Shared<P> {
     pub(crate) fn name_of(&self, id: ServiceId) -> String {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.get(&id).cloned().unwrap_or_else(|| format!("service {id}"))
+    }
+
+    /// What the service holds, with what it can't keep taken from what it should hold: a storage
+    /// without an executable bit doesn't take it from anybody.
+    pub(crate) fn as_kept(&self, mut content: Content, wanted: Option<&Content>) -> Content {
+        if let Some(wanted) = wanted.filter(|wanted| wanted.kind == content.kind) {
+            if !self.abilities.executable {
+                content.executable = wanted.executable;
+            }
+            if !self.abilities.mtime {
+                content.mtime_ns = wanted.mtime_ns;
+            }
+        }
+        content
     }
 
     /// Something is under way until the answer is dropped.

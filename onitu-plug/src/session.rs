@@ -144,7 +144,7 @@ impl<P: Plug> Session<P> {
             names: Mutex::default(),
             problems: Problems::default(),
             retries: Retries::default(),
-            tag_survives_rename: P::manifest().abilities.tag_survives_rename,
+            abilities: P::manifest().abilities,
             busy: AtomicUsize::default(),
             scans: AtomicU64::default(),
             scanned: AtomicU64::default(),

@@ -83,7 +83,8 @@ fn can_be(record: &Record, revision: u64, state: &State) -> bool {
         && (revision < record.revision
             || (revision == record.revision
                 && !record.gone
-                && record.content.same_bytes(&state.content) != Some(false)))
+                && record.content.same_bytes(&state.content) != Some(false)
+                && record.content.executable == state.content.executable))
 }
 
 fn after_placed(record: &Record, service: ServiceId, revision: u64, state: &State) -> Record {
