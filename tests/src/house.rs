@@ -246,6 +246,15 @@ impl House {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Runs a command that must succeed, and returns what it tells the person (on stderr).
+    #[track_caller]
+    pub fn tell(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "`onitu {}`: {told}", arguments.join(" "));
+        told
+    }
+
     /// Runs a command that must fail with this exit code, and returns its stderr.
     #[track_caller]
     pub fn fail(&self, arguments: &[&str], code: i32) -> String {
