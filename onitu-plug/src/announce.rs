@@ -102,17 +102,15 @@ impl Announcer {
         self.ring().known.get(path).map(|known| known.tag)
     }
 
-    /// The paths directly in `directory` that unacknowledged events say are there.
-    pub(crate) fn known_in(&self, directory: &Path) -> Vec<Path> {
+    /// What unacknowledged events say of the paths directly in `directory`.
+    pub(crate) fn known_in(&self, directory: &Path) -> BTreeMap<Path, Option<Tag>> {
         let prefix = if directory.is_root() { String::new() } else { format!("{directory}/") };
         let ring = self.ring();
         ring.known
             .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
             .take_while(|(path, _)| path.as_str().starts_with(&prefix))
-            .filter(|(path, known)| {
-                known.tag.is_some() && !path.as_str()[prefix.len()..].contains('/')
-            })
-            .map(|(path, _)| path.clone())
+            .filter(|(path, _)| !path.as_str()[prefix.len()..].contains('/'))
+            .map(|(path, known)| (path.clone(), known.tag))
             .collect()
     }
 

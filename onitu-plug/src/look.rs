@@ -55,14 +55,16 @@ pub(crate) async fn look_at<P: Plug>(
         })
         .collect();
     let paths: Vec<Path> = claimed.iter().map(|(path, ..)| path.clone()).collect();
-    // The records are read before the paths are looked at: only this service's own events could
-    // make them older than the look, and those the announcer knows.
+    // What was announced is asked first, then the records, then the paths are looked at: an event
+    // of this service that is committed meanwhile is in one of the first two.
+    let announced: Vec<_> = paths.iter().map(|path| shared.announcer.known(path)).collect();
     let records = shared.records(&paths).await?;
     let mut findings = Vec::new();
-    let mut looks = stream::iter(claimed.into_iter().zip(records))
-        .map(|((path, hint, claim), record)| async move {
+    let mut looks = stream::iter(claimed.into_iter().zip(records).zip(announced))
+        .map(|(((path, hint, claim), record), announced)| async move {
             let state = shared.plug.look(&path).await;
-            (Finding { path, claim, record, known: None, hint, state: None }, state)
+            let known = shared.known_tag(&path, announced, record.as_ref());
+            (Finding { path, claim, record, known, hint, state: None }, state)
         })
         .buffered(LOOKS_AT_ONCE);
     while let Some((mut finding, state)) = looks.next().await {
@@ -71,7 +73,6 @@ pub(crate) async fn look_at<P: Plug>(
                 if shared.retries.looked_at(&finding.path) {
                     shared.problems.clear(finding.path.as_str());
                 }
-                finding.known = shared.known_tag(&finding.path, finding.record.as_ref());
                 finding.state = state;
                 findings.push(finding);
             }

@@ -31,6 +31,13 @@ struct Suspects {
     gone: BTreeMap<Path, Tag>,
 }
 
+/// What a directory is known to hold.
+struct Expected {
+    directory: Path,
+    announced: BTreeMap<Path, Option<Tag>>,
+    records: BTreeMap<String, Record>,
+}
+
 /// What a directory holds.
 enum Listed {
     Entries(BTreeMap<String, State>, Vec<String>),
@@ -64,16 +71,20 @@ pub(crate) async fn scan<P: Plug>(
     while !stack.is_empty() {
         let at = stack.len().saturating_sub(DIRECTORIES_AT_ONCE);
         let directories = stack.split_off(at);
+        // In this order, as in a look: what was announced, the records, the directories.
+        let announced: Vec<_> =
+            directories.iter().map(|directory| shared.announcer.known_in(directory)).collect();
         let records = shared.listings(&directories).await?;
-        let mut listings = stream::iter(directories.into_iter().zip(records))
-            .map(|(directory, records)| async move {
+        let expected = announced.into_iter().zip(records);
+        let mut listings = stream::iter(directories.into_iter().zip(expected))
+            .map(|(directory, (announced, records))| async move {
                 let listed = list(shared, &directory).await;
-                (directory, records, listed)
+                (Expected { directory, announced, records }, listed)
             })
             .buffered(LISTINGS_AT_ONCE);
-        while let Some((directory, records, listed)) = listings.next().await {
-            visited.insert(mark(&directory));
-            compare(shared, &directory, &records, listed?, &mut suspects, &mut stack);
+        while let Some((expected, listed)) = listings.next().await {
+            visited.insert(mark(&expected.directory));
+            compare(shared, &expected, listed?, &mut suspects, &mut stack);
         }
         if suspects.new.len() >= NEW_MAX {
             let new = std::mem::take(&mut suspects.new);
@@ -107,7 +118,7 @@ async fn find_orphans<P: Plug>(
         for (directory, records) in missed.iter().zip(listings) {
             for (name, record) in &records {
                 let Ok(path) = directory.join(name) else { continue };
-                if let Some(tag) = shared.known_tag(&path, Some(record)) {
+                if let Some(tag) = shared.known_tag(&path, None, Some(record)) {
                     suspects.gone.insert(path, tag);
                 }
             }
@@ -169,8 +180,7 @@ async fn list<P: Plug>(shared: &Shared<P>, directory: &Path) -> Result<Listed, F
 
 fn compare<P: Plug>(
     shared: &Shared<P>,
-    directory: &Path,
-    records: &BTreeMap<String, Record>,
+    expected: &Expected,
     listed: Listed,
     suspects: &mut Suspects,
     stack: &mut Vec<Path>,
@@ -180,26 +190,28 @@ fn compare<P: Plug>(
         Listed::Missing => (BTreeMap::new(), Vec::new()),
         Listed::Unknown => return,
     };
+    let Expected { directory, announced, records } = expected;
+    let known_tag =
+        |path: &Path, record| shared.known_tag(path, announced.get(path).copied(), record);
     shared.scanned.fetch_add(entries.len() as u64, Ordering::Relaxed);
     for (name, state) in &entries {
         let Ok(path) = directory.join(name) else { continue };
-        if shared.known_tag(&path, records.get(name)) != Some(state.tag) {
+        if known_tag(&path, records.get(name)) != Some(state.tag) {
             suspects.new.insert(path.clone(), state.tag);
         }
         if state.content.kind == Kind::Directory {
             stack.push(path);
         }
     }
-    let announced = shared.announcer.known_in(directory);
-    let expected = records.keys().map(String::as_str).chain(announced.iter().map(Path::name));
-    for name in expected.collect::<BTreeSet<_>>() {
+    let names = records.keys().map(String::as_str).chain(announced.keys().map(Path::name));
+    for name in names.collect::<BTreeSet<_>>() {
         let Ok(path) = directory.join(name) else { continue };
         let record = records.get(name);
         // A name that is there but can't be told is not gone.
         if entries.contains_key(name) || problems.iter().any(|problem| problem == name) {
             continue;
         }
-        if let Some(tag) = shared.known_tag(&path, record) {
+        if let Some(tag) = known_tag(&path, record) {
             if record.is_none_or(|record| record.content.kind == Kind::Directory) {
                 stack.push(path.clone());
             }

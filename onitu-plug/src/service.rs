@@ -121,10 +121,17 @@ impl<P: Plug> Shared<P> {
         }
     }
 
-    /// The tag under which this service is known to hold `path`, given its record: what was
-    /// announced since counts before what the store knows.
-    pub(crate) fn known_tag(&self, path: &Path, record: Option<&Record>) -> Option<Tag> {
-        match self.announcer.known(path) {
+    /// The tag under which this service is known to hold `path`, given its record and what was
+    /// `announced` of it before the record was read: an event that was committed and forgotten
+    /// since would be known to neither.
+    #[allow(clippy::option_option, reason = "as `Announcer::known`")]
+    pub(crate) fn known_tag(
+        &self,
+        path: &Path,
+        announced: Option<Option<Tag>>,
+        record: Option<&Record>,
+    ) -> Option<Tag> {
+        match self.announcer.known(path).or(announced) {
             Some(tag) => tag,
             None => record.and_then(|record| record.holder(self.id)).map(|holder| holder.tag),
         }

@@ -41,7 +41,8 @@ fn both_contents_are_kept_everywhere_under_the_name_the_design_gives() {
     assert_contents(&house, &["by a", "by b"]);
     let conflicts = conflicts(&house);
     assert_eq!(conflicts.len(), 1, "{conflicts:?}");
-    let [path, kept, service] = ["path", "kept", "service"].map(|it| conflicts[0][it].as_str().unwrap());
+    let [path, kept, service] =
+        ["path", "kept", "service"].map(|it| conflicts[0][it].as_str().unwrap());
     assert_eq!(path, "letter.txt");
     // `printf 'by a' | sha1sum` and the same of `by b`.
     let digits = if service == "a" { "0c75e03" } else { "a7d8bd0" };

@@ -20,7 +20,12 @@ fn saving(save: impl Fn(&Files, &str)) {
     house.wait();
     house.assert_alike();
     assert_eq!(house.files("b").read("docs/letter.txt").unwrap(), b"version 15");
-    assert_eq!(tree(house.root("b")).len(), 2, "something else is left: {:?}", tree(house.root("b")));
+    assert_eq!(
+        tree(house.root("b")).len(),
+        2,
+        "something else is left: {:?}",
+        tree(house.root("b"))
+    );
     assert_eq!(house.status()["conflicts"], 0);
 
     // The other side sees the same file, and may edit it at once.

@@ -27,7 +27,10 @@ fn what_is_done_in_one_folder_is_done_in_all(services: &[&str]) {
     house.assert_alike();
     for name in services {
         let files = house.files(name);
-        assert_eq!(files.read(format!("new from {name}.txt")).unwrap(), format!("by {name}").as_bytes());
+        assert_eq!(
+            files.read(format!("new from {name}.txt")).unwrap(),
+            format!("by {name}").as_bytes()
+        );
         assert!(files.read(format!("common/to edit by {name}.txt")).unwrap().starts_with(b"after"));
         assert!(!files.has(format!("to remove by {name}")));
     }
@@ -56,7 +59,9 @@ fn what_is_there_before_the_first_start_arrives() {
     let mut house = House::prepared(&["a", "b", "c"]);
     for (at, name) in ["a", "b", "c"].into_iter().enumerate() {
         for file in 0..50 {
-            house.files(name).write(format!("{name}/{}/{file}", file % 7), vec![at as u8; file * 100]);
+            house
+                .files(name)
+                .write(format!("{name}/{}/{file}", file % 7), vec![at as u8; file * 100]);
         }
     }
     house.up();

@@ -118,9 +118,13 @@ fn a_full_disk_is_told_keeps_what_is_there_and_goes_on_with_room() {
     soon("it is told", || {
         let service = house.service("small").unwrap();
         let problems = service["problems"].as_array().unwrap();
-        problems.iter().any(|it| it["path"] == "too large" && it["message"].as_str().unwrap().contains("No space"))
+        problems.iter().any(|it| {
+            it["path"] == "too large" && it["message"].as_str().unwrap().contains("No space")
+        })
     });
-    soon("what fits arrives", || house.files("small").read("known") == house.files("a").read("known"));
+    soon("what fits arrives", || {
+        house.files("small").read("known") == house.files("a").read("known")
+    });
     assert!(!house.files("small").has("too large"), "nothing incomplete under a name");
     house.fail(&["wait", "--timeout", "500ms"], 1);
 

@@ -10,7 +10,8 @@ fn nothing_is_lost_when_it_is_killed(services: &[&str], victim: &str, times: usi
     let files = house.files("a");
     for kill in 0..times {
         for at in 0..500 / times {
-            files.write(format!("batch {kill}/{}/{at}", at % 10), format!("{kill} {at}").repeat(at));
+            files
+                .write(format!("batch {kill}/{}/{at}", at % 10), format!("{kill} {at}").repeat(at));
         }
         files.append("known/before", "!");
         let killed = house.kill9(victim);

@@ -99,7 +99,9 @@ fn a_link_put_in_place_of_a_directory_leads_no_file_outside() {
     let (here, there) = (house.files("a"), house.files("b"));
     let sender = std::thread::spawn(move || {
         // Fails from when the link has come here.
-        (0..300).filter(|at| std::fs::write(here.at(format!("inbox/{at}")), "hello").is_ok()).count()
+        (0..300)
+            .filter(|at| std::fs::write(here.at(format!("inbox/{at}")), "hello").is_ok())
+            .count()
     });
     soon("the first one arrives", || there.has("inbox/0"));
     there.rename("inbox", "aside");

@@ -169,7 +169,8 @@ fn a_name_that_is_not_utf8_is_told_and_the_others_travel() {
     let problems = || house.service("a").unwrap()["problems"].clone();
     let names = |problems: &Value, text: &str| {
         let list = problems.as_array().unwrap();
-        list.iter().any(|it| it["path"] == text && it["message"].as_str().unwrap().contains("UTF-8"))
+        list.iter()
+            .any(|it| it["path"] == text && it["message"].as_str().unwrap().contains("UTF-8"))
     };
     soon("both names are told", || {
         let problems = problems();

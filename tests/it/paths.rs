@@ -76,7 +76,10 @@ fn a_file_that_changes_all_the_time_hinders_nobody_and_arrives_in_the_end() {
         house.files("a").write(format!("beside/{at}"), format!("{at}"));
     }
     soon("the others travel", || {
-        (0..100).all(|at| house.files("b").read(format!("beside/{at}")).as_deref() == Some(format!("{at}").as_bytes()))
+        (0..100).all(|at| {
+            house.files("b").read(format!("beside/{at}")).as_deref()
+                == Some(format!("{at}").as_bytes())
+        })
     });
     stop.store(true, Ordering::Relaxed);
     writer.join().unwrap();
@@ -122,5 +125,8 @@ fn a_file_that_vanishes_at_once_leaves_nothing_behind() {
     house.wait();
     house.assert_alike();
     let status = house.status();
-    assert_eq!((&status["entries"], &status["services"][0]["problems_total"]), (&0.into(), &0.into()));
+    assert_eq!(
+        (&status["entries"], &status["services"][0]["problems_total"]),
+        (&0.into(), &0.into())
+    );
 }

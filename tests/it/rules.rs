@@ -6,7 +6,8 @@ use onitu_tests::{House, soon, tree};
 fn a_rule_puts_only_what_it_names_on_a_service() {
     let mut house = House::prepared(&["a", "b", "c"]);
     house.set_rules("sync everything to a\nsync \"Photos/**\" to b\nsync \"**/*.txt\" to c");
-    for path in ["Photos/cat.jpg", "Photos/deep/dog.jpg", "Photos/list.txt", "letter.txt", "x.bin"] {
+    for path in ["Photos/cat.jpg", "Photos/deep/dog.jpg", "Photos/list.txt", "letter.txt", "x.bin"]
+    {
         house.files("a").write(path, path);
     }
     house.up();
@@ -73,7 +74,11 @@ fn a_rule_names_a_service_that_comes_later() {
     house.files("a").write("file", "1");
     house.up();
     house.wait();
-    assert!(house.text_of("stderr").contains("unknown service `nas`"), "{}", house.text_of("stderr"));
+    assert!(
+        house.text_of("stderr").contains("unknown service `nas`"),
+        "{}",
+        house.text_of("stderr")
+    );
     house.add_service("nas");
     house.say(&["reload"]);
     soon("it arrives", || house.files("nas").has("file"));

@@ -7,7 +7,9 @@ fn filled(services: &[&str]) -> House {
     let house = House::new(services);
     for service in services {
         for at in 0..60 {
-            house.files(service).write(format!("{service}/{}/{at}", at % 6), format!("{service} {at}"));
+            house
+                .files(service)
+                .write(format!("{service}/{}/{at}", at % 6), format!("{service} {at}"));
         }
     }
     house.wait();
@@ -101,7 +103,10 @@ fn a_broken_append_only_file_is_told_with_the_remedy() {
     let manifest = house.state_dir().join("redis/appendonlydir/appendonly.aof.manifest");
     std::fs::write(manifest, "nonsense\n").unwrap();
     let error = house.fail(&["up"], 1);
-    assert!(error.contains("metadata server") && error.contains("losing that loses no file"), "{error}");
+    assert!(
+        error.contains("metadata server") && error.contains("losing that loses no file"),
+        "{error}"
+    );
     std::fs::remove_dir_all(house.state_dir().join("redis")).unwrap();
     house.up();
     house.wait();

@@ -4,9 +4,12 @@
 //! It tests nothing by itself; `tests/it` does. What it can't do ends by a panic that says what was
 //! going on, with the last lines of Onitu's log.
 
+#![allow(clippy::missing_panics_doc, reason = "every function here panics to fail the test")]
+#![allow(clippy::missing_panics_doc, reason = "a harness ends by a panic")]
+
 mod condition;
-mod house;
 mod files;
+mod house;
 mod mount;
 mod must;
 mod process;
@@ -20,5 +23,5 @@ pub use house::House;
 pub use mount::SmallDisk;
 pub use must::Must;
 pub use process::{runs, signal_to, ticks};
-pub use tree::{Thing, tree};
 pub use rustix::process::Signal;
+pub use tree::{Thing, tree};

@@ -45,8 +45,7 @@ impl House {
     pub fn ended(&mut self, limit: Duration) -> ExitStatus {
         let mut up = self.up.take().must("a running `onitu up`");
         let what = format!("the end of `onitu up` (process {})", up.id());
-        let status = eventually(&what, limit, || up.try_wait().must("its state"));
-        status
+        eventually(&what, limit, || up.try_wait().must("its state"))
     }
 
     /// The processes of this house that still run, whoever started them.

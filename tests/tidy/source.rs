@@ -103,9 +103,8 @@ fn tests_wait_for_conditions_and_never_for_time() {
     let mut found = Vec::new();
     let rust = files::rust();
     // A benchmark measures time; only a test may not depend on it.
-    let is_timeless = |file: &&File| {
-        files::is_test(&file.path) && !file.path.starts_with("tests/benches/")
-    };
+    let is_timeless =
+        |file: &&File| files::is_test(&file.path) && !file.path.starts_with("tests/benches/");
     for file in rust.iter().filter(is_timeless) {
         // What a `tests/fake.rs` does is seen by the clock of its `tests.rs`.
         let above = file.path.rsplit_once('/').map(|(room, _)| format!("{room}.rs"));
