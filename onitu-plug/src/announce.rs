@@ -7,11 +7,18 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use onitu_core::bus::{BusError, Publisher};
 use onitu_core::message::{Batch, Event, HEARTBEAT_TOPIC, Heartbeat, encode};
 use onitu_core::{Path, ServiceId, Shard, Tag, limits};
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A heartbeat leaves so often,
+const BEAT: Duration = Duration::from_millis(limits::HEARTBEAT_MS);
+/// and so often until the Referee has heard one.
+const BEAT_FIRST: Duration = Duration::from_millis(50);
 
 /// Numbers, keeps and publishes events.
 pub(crate) struct Announcer {
@@ -21,10 +28,14 @@ pub(crate) struct Announcer {
     news: Notify,
     /// There is room again.
     room: Notify,
+    /// The Referee has taken up an incarnation.
+    adopted: Notify,
 }
 
 struct Ring {
     epoch: u64,
+    /// Whether the Referee is known to follow this incarnation, and no earlier one any more.
+    is_adopted: bool,
     shards: [Stream; Shard::COUNT],
     events: usize,
     /// What the unacknowledged events say of each path: the tag it has, or that it is gone.
@@ -61,7 +72,7 @@ impl Stream {
 impl Announcer {
     pub(crate) fn new(service: ServiceId, epoch: u64) -> Self {
         let ring = Mutex::new(Ring::new(epoch));
-        Self { service, ring, news: Notify::new(), room: Notify::new() }
+        Self { service, ring, news: Notify::new(), room: Notify::new(), adopted: Notify::new() }
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -114,6 +125,28 @@ impl Announcer {
             .collect()
     }
 
+    /// The Referee has spoken to this incarnation: news of an earlier one is no longer taken.
+    pub(crate) fn adopt(&self) {
+        self.ring().is_adopted = true;
+        self.adopted.notify_waiters();
+    }
+
+    fn is_adopted(&self) -> bool {
+        self.ring().is_adopted
+    }
+
+    /// Returns when news of an earlier incarnation, which may still be on its way, can no longer
+    /// change a record. A scan that read the records before would miss what it changes.
+    pub(crate) async fn wait_until_adopted(&self) {
+        loop {
+            let adopted = self.adopted.notified();
+            if self.is_adopted() {
+                return;
+            }
+            adopted.await;
+        }
+    }
+
     /// The Referee has committed everything up to `sequence`.
     pub(crate) fn acknowledge(&self, shard: Shard, sequence: u64) {
         self.ring().acknowledge(shard, sequence);
@@ -164,14 +197,14 @@ impl Announcer {
     /// Publishes what is announced, and heartbeats, until the bus ends. While one batch is handed
     /// over the next events gather.
     pub(crate) async fn publish(&self, publisher: Publisher) -> Result<(), BusError> {
-        let pause = std::time::Duration::from_millis(limits::HEARTBEAT_MS);
-        let mut beat = tokio::time::interval(pause);
-        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut next_beat = Instant::now();
         loop {
             tokio::select! {
                 biased;
                 () = self.news.notified() => {}
-                _ = beat.tick() => {
+                () = tokio::time::sleep_until(next_beat) => {
+                    let pause = if self.is_adopted() { BEAT } else { BEAT_FIRST };
+                    next_beat = Instant::now() + pause;
                     let heartbeat = encode(&self.heartbeat());
                     publisher.send(HEARTBEAT_TOPIC, heartbeat).await?;
                 }
@@ -207,7 +240,7 @@ impl Announcer {
 impl Ring {
     fn new(epoch: u64) -> Self {
         let shards = std::array::from_fn(|_| Stream { first: 1, ..Stream::default() });
-        Self { epoch, shards, events: 0, known: BTreeMap::new(), activity: 0 }
+        Self { epoch, is_adopted: false, shards, events: 0, known: BTreeMap::new(), activity: 0 }
     }
 
     fn push(&mut self, event: Event) {

@@ -60,6 +60,7 @@ impl<P: Plug> Orders<P> {
             let reply = match decode::<Request>(&payload) {
                 Ok(Request::Orders { epoch, acknowledged, replay, orders, cancel }) => {
                     if epoch == self.shared.announcer.epoch() {
+                        self.shared.announcer.adopt();
                         self.take(acknowledged, orders, cancel);
                         self.replay(replay)
                     } else {

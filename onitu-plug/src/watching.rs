@@ -164,6 +164,7 @@ pub(crate) async fn scan_trees<P: Plug>(
         shared.announcer.stir();
         let whole = roots.contains(&Path::root());
         if whole {
+            shared.announcer.wait_until_adopted().await;
             shared.plug.check().await?;
             shared.scanned.store(0, Ordering::Relaxed);
             shared.problems.clear_all();

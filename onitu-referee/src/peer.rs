@@ -137,6 +137,8 @@ impl Peer {
             self.stream = Stream { epoch, last: [0; Shard::COUNT] };
             self.heard = self.stream.last;
             self.forget_orders();
+            // Tells the driver that it is followed.
+            self.acknowledge = Shard::all().collect();
         }
         self.heard_at = Some(Instant::now());
         true

@@ -141,9 +141,9 @@ fn times_to_the_nanosecond_and_the_executable_bit_travel() {
 #[test]
 fn empty_files_and_files_of_every_size_around_the_bounds_arrive_whole() {
     let house = House::new(&["a", "b"]);
-    let bounds = [0, 1, 64 << 10, 128 << 10, 1 << 20, 4 << 20, 8 << 20];
+    let bounds = [1_u32, 64 << 10, 128 << 10, 1 << 20, 4 << 20, 8 << 20];
     for bound in bounds {
-        for size in [bound - 1, bound, bound + 1_i32] {
+        for size in [bound - 1, bound, bound + 1] {
             let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
             house.files("a").write(format!("{size} bytes"), bytes);
         }

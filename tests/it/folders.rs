@@ -2,17 +2,15 @@
 
 use std::path::Path;
 
-use onitu_tests::{Files, House, soon, tree};
+use onitu_tests::{Files, House, found, soon, tree};
 
 /// What the status says of a service once it is in `state`.
 fn reason_of(house: &House, service: &str, state: &str) -> String {
-    let mut reason = String::new();
-    soon(&format!("`{service}` is {state}"), || {
-        let Some(status) = house.service(service) else { return false };
-        reason = status["reason"].as_str().unwrap_or_default().to_owned();
-        status["state"] == state
-    });
-    reason
+    found(&format!("`{service}` is {state}"), || {
+        let status = house.service(service)?;
+        let reason = status["reason"].as_str().unwrap_or_default().to_owned();
+        (status["state"] == state).then_some(reason)
+    })
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use onitu_tests::{House, soon};
+use onitu_tests::{House, found, soon};
 
 fn problem_at(house: &House, service: &str, path: &str) -> Option<String> {
     let service = house.service(service)?;
@@ -23,11 +23,7 @@ fn a_file_that_may_not_be_read_is_told_and_travels_once_it_may() {
     house.files("a").chmod("closed", 0o000);
     house.up();
     soon("the others travel", || house.files("b").has("beside"));
-    let mut message = String::new();
-    soon("it is told", || {
-        message = problem_at(&house, "a", "secret").unwrap_or_default();
-        !message.is_empty()
-    });
+    let message = found("it is told", || problem_at(&house, "a", "secret"));
     assert!(message.contains("ermission"), "{message}");
     soon("the directory is told", || problem_at(&house, "a", "closed").is_some());
     assert!(!house.files("b").has("secret"));

@@ -24,6 +24,12 @@ pub fn eventually<T>(what: &str, limit: Duration, mut found: impl FnMut() -> Opt
 
 /// As [`eventually`], with a limit that suits everything but the very large.
 #[track_caller]
+pub fn found<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    eventually(what, LIMIT, look)
+}
+
+/// Waits until `holds` is true, as long as [`found`].
+#[track_caller]
 pub fn soon(what: &str, mut holds: impl FnMut() -> bool) {
-    eventually(what, LIMIT, || holds().then_some(()));
+    found(what, || holds().then_some(()));
 }

@@ -5,7 +5,6 @@
 //! going on, with the last lines of Onitu's log.
 
 #![allow(clippy::missing_panics_doc, reason = "every function here panics to fail the test")]
-#![allow(clippy::missing_panics_doc, reason = "a harness ends by a panic")]
 
 mod condition;
 mod files;
@@ -17,7 +16,7 @@ mod programs;
 mod running;
 mod tree;
 
-pub use condition::{eventually, soon};
+pub use condition::{eventually, found, soon};
 pub use files::{Files, inode, modified_ns, set_modified_ns};
 pub use house::House;
 pub use mount::SmallDisk;

@@ -1,6 +1,8 @@
 //! The running `onitu up`: its start, its end, its processes.
 
 use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -99,7 +101,7 @@ impl House {
         let instance: Value = serde_json::from_slice(&text).must("instance.json");
         let directory = PathBuf::from(instance["runtime_dir"].as_str().must("runtime_dir"));
         let is_private = directory.starts_with(self.path());
-        assert!(is_private, "set a shorter TMPDIR: sockets don't fit into {directory:?}");
+        assert!(is_private, "set a shorter TMPDIR: sockets are in `{}`", directory.display());
         directory
     }
 
@@ -113,12 +115,10 @@ impl House {
 
 /// One command to the metadata server; its answer as it came.
 fn redis(socket: &Path, arguments: &[&str]) -> String {
-    use std::io::{Read, Write};
-    let mut stream = std::os::unix::net::UnixStream::connect(socket).must("connect to Redis");
-    let mut asked = format!("*{}\r\n", arguments.len());
-    for argument in arguments {
-        asked.push_str(&format!("${}\r\n{argument}\r\n", argument.len()));
-    }
+    let mut stream = UnixStream::connect(socket).must("connect to Redis");
+    let argument = |text: &&str| format!("${}\r\n{text}\r\n", text.len());
+    let asked: Vec<String> = arguments.iter().map(argument).collect();
+    let asked = format!("*{}\r\n{}", arguments.len(), asked.concat());
     stream.write_all(asked.as_bytes()).must("ask Redis");
     stream.shutdown(std::net::Shutdown::Write).must("ask Redis");
     let mut answer = String::new();

@@ -76,19 +76,21 @@ pub(crate) fn differences(one: &Path, other: &Path, with_times: bool) -> Vec<Str
     let (left, right) = (tree(one), tree(other));
     let mut lines = Vec::new();
     for (path, thing) in &left {
+        let shown = path.to_string_lossy();
         match right.get(path) {
-            None => lines.push(format!("{path:?} is only in {}", one.display())),
+            None => lines.push(format!("{shown:?} is only in {}", one.display())),
             Some(there) if !is_same(thing, there, with_times) => {
-                lines.push(format!("{path:?}: {thing:?} in {}, else {there:?}", one.display()));
+                lines.push(format!("{shown:?}: {thing:?} in {}, else {there:?}", one.display()));
             }
             Some(_) if !has_same_bytes(thing, &one.join(path), &other.join(path)) => {
-                lines.push(format!("{path:?}: other bytes in {}", other.display()));
+                lines.push(format!("{shown:?}: other bytes in {}", other.display()));
             }
             Some(_) => {}
         }
     }
     let only = right.keys().filter(|path| !left.contains_key(*path));
-    lines.extend(only.map(|path| format!("{path:?} is only in {}", other.display())));
+    let shown = only.map(|path| path.to_string_lossy());
+    lines.extend(shown.map(|shown| format!("{shown:?} is only in {}", other.display())));
     lines
 }
 
