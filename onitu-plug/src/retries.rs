@@ -49,7 +49,10 @@ impl Retries {
             paths.insert(Path::root(), retry);
             return;
         }
-        let pause = paths.get(path).map_or(FIRST, |retry| (retry.pause * 2).min(LAST));
+        let before = paths.get(path);
+        let pause = before.map_or(FIRST, |retry| (retry.pause * 2).min(LAST));
+        // Once a listing has failed, only a listing will do; it begins with a look.
+        let hint = before.map_or(hint, |retry| retry.hint.max(hint));
         let at = Instant::now() + pause;
         paths.insert(path.clone(), Retry { at, pause, hint, waits: true });
     }
@@ -57,17 +60,21 @@ impl Retries {
     /// It was looked at; whether that was what it waited for. A directory that could not be listed
     /// is not mended by a look at it.
     pub(crate) fn looked_at(&self, path: &Path) -> bool {
+        self.mended(path, |hint| hint != Hint::Tree)
+    }
+
+    /// It was listed; whether that was what it waited for.
+    pub(crate) fn listed(&self, path: &Path) -> bool {
+        self.mended(path, |hint| hint == Hint::Tree)
+    }
+
+    fn mended(&self, path: &Path, is_it: impl Fn(Hint) -> bool) -> bool {
         let mut paths = self.paths();
-        if paths.get(path).is_some_and(|retry| retry.hint == Hint::Tree) {
+        if paths.get(path).is_some_and(|retry| !is_it(retry.hint)) {
             return false;
         }
         paths.remove(path);
         true
-    }
-
-    /// It was listed.
-    pub(crate) fn listed(&self, path: &Path) {
-        self.paths().remove(path);
     }
 
     /// When the next one is due.
@@ -119,8 +126,17 @@ mod tests {
         retries.add(&path, Hint::Tree, &Fault::new(FaultKind::Denied, "no"));
         assert!(!retries.looked_at(&path));
         assert!(retries.next().is_some());
-        retries.listed(&path);
+        assert!(retries.listed(&path));
         assert_eq!(retries.next(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_could_not_be_looked_at_is_not_mended_by_a_listing() {
+        let retries = Retries::default();
+        let path = Path::new("a").unwrap();
+        retries.add(&path, Hint::Changed, &Fault::new(FaultKind::Denied, "no"));
+        assert!(!retries.listed(&path));
+        assert!(retries.looked_at(&path));
     }
 
     #[test]

@@ -153,8 +153,9 @@ async fn list<P: Plug>(shared: &Shared<P>, directory: &Path) -> Result<Listed, F
     };
     let (listed, ()) = tokio::join!(shared.plug.list(directory, pages), read);
     let mended = || {
-        shared.problems.clear(directory.as_str());
-        shared.retries.listed(directory);
+        if shared.retries.listed(directory) {
+            shared.problems.clear(directory.as_str());
+        }
     };
     match listed {
         Ok(()) => {

@@ -120,8 +120,10 @@ fn wait_fails_at_its_timeout_and_says_what_was_going_on() {
     house.say(&["pause", "b"]);
     house.files("a").write("file", "1");
     soon("it is known", || house.status()["pending"] == 1);
-    let error = house.fail(&["wait", "--timeout", "300ms"], 1);
-    assert!(error.contains("300 ms") && error.contains("`b`"), "{error}");
+    soon("it says whom it waits for", || {
+        let error = house.fail(&["wait", "--timeout", "300ms"], 1);
+        error.contains("300 ms") && error.contains("pending on `b`, which is paused")
+    });
 }
 
 #[test]
