@@ -38,7 +38,8 @@ pub enum Observed {
 }
 
 /// The record after `service`, used in `mode`, was found to hold `observed`; [`None`] when nothing
-/// needs to be remembered of the path. The same arguments always give the same record, and an
+/// needs to be remembered of the path. A tombstone that nobody holds any more is still answered: an
+/// order that is under way may place what was deleted, so when to forget it is the caller's to say. The same arguments always give the same record, and an
 /// observation that was taken already changes nothing.
 pub fn decide(
     record: Option<&Record>,
@@ -222,7 +223,7 @@ fn after_gone(
         after.gone = true;
         after.moved = moved_to.cloned();
     }
-    if after.holders.is_empty() && after.gone { None } else { Some(after) }
+    Some(after)
 }
 
 fn after_occupied(record: &Record, service: ServiceId) -> Record {

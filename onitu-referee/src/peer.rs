@@ -146,7 +146,10 @@ impl Peer {
 
     fn forget_orders(&mut self) {
         self.in_flight.clear();
-        self.busy.clear();
+        // What stood still for these orders is looked at again.
+        for path in std::mem::take(&mut self.busy).into_keys() {
+            self.enqueue(path);
+        }
         self.overtaken.clear();
         self.later.clear();
         self.ripe_at = None;
@@ -235,6 +238,11 @@ impl Peer {
             }
         }
         taken
+    }
+
+    /// Whether an order at `path` is under way.
+    pub(crate) fn is_busy(&self, path: &Path) -> bool {
+        self.busy.contains_key(path)
     }
 
     /// How many orders it has under way.

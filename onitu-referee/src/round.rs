@@ -58,11 +58,13 @@ pub fn paths_needed(events: &[Arrived]) -> BTreeSet<Path> {
 
 /// Decides `events` one after the other over `records` (which hold an entry for each path of
 /// [`paths_needed`], and hold the new records afterwards).
+/// `in_flight` tells whether an order is under way at a path: a tombstone is kept as long.
 pub fn play(
     world: &World,
     records: &mut BTreeMap<Path, Option<Record>>,
     events: &[Arrived],
     now_ms: u64,
+    in_flight: impl Fn(&Path) -> bool,
 ) -> Round {
     let before: BTreeMap<Path, Option<Record>> = events
         .iter()
@@ -75,11 +77,12 @@ pub fn play(
     }
     for (path, before) in before {
         let after = records.get(&path).cloned().flatten().map(|r| tidy(world, &path, r));
+        let after = after.filter(|record| !is_buried(record) || in_flight(&path));
         if before != after {
             note_change(world, &path, before.as_ref(), after.as_ref(), &mut round);
-            records.insert(path.clone(), after);
-            round.changed.insert(path);
+            round.changed.insert(path.clone());
         }
+        records.insert(path, after);
     }
     for ended in &mut round.ended {
         ended.changed = round.changed.contains(&ended.path);
@@ -151,6 +154,11 @@ fn play_one(
         let (service, path) = (*service, path.clone());
         round.ended.push(Ended { service, path, order, fault, changed: false });
     }
+}
+
+/// Whether nobody holds what was deleted, so that only an order under way could bring it back.
+pub fn is_buried(record: &Record) -> bool {
+    record.gone && record.holders.is_empty()
 }
 
 /// Takes back what has served its purpose: the hint of a rename once nobody needs it.

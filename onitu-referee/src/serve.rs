@@ -241,13 +241,21 @@ impl Referee {
             let paths: Vec<Path> = round::paths_needed(events).into_iter().collect();
             let found = self.store.get(&paths).await?;
             let mut records: BTreeMap<_, _> = paths.into_iter().zip(found).collect();
-            let mut round = round::play(&self.world, &mut records, events, clock::now_ms());
+            let mut round =
+                round::play(&self.world, &mut records, events, clock::now_ms(), |path| {
+                    self.is_in_flight(path)
+                });
             self.note_problems(&mut round);
             self.store.commit(round.commits.into_iter().collect()).await?;
             self.after_commit(&records, &round.changed, round.ended, round.released);
             all.extend(records);
         }
         Ok(all)
+    }
+
+    /// Whether any driver has an order at `path` under way.
+    fn is_in_flight(&self, path: &Path) -> bool {
+        self.peers.values().any(|(peer, _)| peer.is_busy(path))
     }
 
     fn note_problems(&mut self, round: &mut round::Round) {
@@ -282,6 +290,10 @@ impl Referee {
             peer.ended(ended.order);
             if need == onitu_core::Need::Nothing {
                 peer.done(&ended.path);
+                if record.is_some_and(round::is_buried) {
+                    // It was kept for this order; looked at once more, it is forgotten.
+                    peer.push(&ended.path);
+                }
             } else if ended.fault.is_none() && !ended.changed {
                 // Nothing came of it and nothing failed: the order was out of date.
                 peer.wait(&ended.path, Duration::from_millis(100));

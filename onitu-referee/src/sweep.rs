@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use onitu_core::store::{Commit, Cursor, Store, StoreError};
-use onitu_core::{Path, Record, Shard};
+use onitu_core::{Holder, Path, Record, Shard};
 
 use crate::world::World;
 
@@ -51,8 +51,10 @@ fn note(world: &World, path: Path, record: Record, commits: &mut BTreeMap<Shard,
         let commit = commits.entry(shard).or_default();
         commit.pending.insert((service, path.clone()), true);
     }
-    // A tombstone waits for its holders only while they are configured.
-    if record.gone && record.holders.iter().any(|h| world.registry.by_id(h.service).is_none()) {
+    // A tombstone waits for its holders only while they are configured, and one without any was
+    // kept for an order that an earlier Referee gave.
+    let is_gone = |held: &Holder| world.registry.by_id(held.service).is_none();
+    if record.gone && (record.holders.is_empty() || record.holders.iter().any(is_gone)) {
         let mut after = record;
         let commit = commits.entry(shard).or_default();
         let removed =

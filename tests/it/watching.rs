@@ -76,6 +76,26 @@ fn too_few_watches_are_told_and_what_is_watched_still_travels_at_once() {
 }
 
 #[test]
+fn a_folder_that_gets_no_watch_at_all_is_polled_and_told() {
+    let Some(mut house) = with_watches(0, &["a", "b"]) else { return };
+    house.files("a").write("file", "1");
+    house.up();
+    house.wait();
+    house.assert_alike();
+    for name in ["a", "b"] {
+        soon("it is told", || {
+            let service = house.service(name).unwrap();
+            let reason = service["reason"].as_str().unwrap_or_default();
+            service["state"] == "ready" && reason.contains("sysctl fs.inotify.max_user_watches")
+        });
+    }
+    house.files("b").write("file", "found by a rescan");
+    house.say(&["rescan"]);
+    house.wait();
+    house.assert_alike();
+}
+
+#[test]
 fn an_idle_house_uses_no_processor() {
     use onitu_tests::ticks;
     let house = House::new(&["a", "b"]);

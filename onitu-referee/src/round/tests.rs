@@ -49,7 +49,7 @@ fn arrived(service: ServiceId, sequence: u64, event: Event) -> Arrived {
 
 fn play_from_nothing(events: &[Arrived]) -> (BTreeMap<Path, Option<Record>>, Round) {
     let mut records = paths_needed(events).into_iter().map(|path| (path, None)).collect();
-    let round = play(&world(), &mut records, events, 7);
+    let round = play(&world(), &mut records, events, 7, |_| false);
     (records, round)
 }
 
@@ -100,7 +100,7 @@ fn a_copy_kept_in_a_conflict_is_listed_until_it_is_gone() {
     let conflict = conflict.expect("listed");
     assert_eq!((conflict.path, conflict.service, conflict.at_ms), (path("x"), B, 7));
     let gone = Event::Gone { path: path(kept), order: None, moved_to: None };
-    let round = play(&world(), &mut records, &[arrived(B, 2, gone)], 8);
+    let round = play(&world(), &mut records, &[arrived(B, 2, gone)], 8, |_| false);
     assert_eq!(round.commits[&Shard::of(&path(kept))].conflicts[&path(kept)], None);
 }
 
@@ -133,4 +133,21 @@ fn the_same_events_make_the_same_commits() {
         .collect();
     let first = format!("{:?}", play_from_nothing(&events).1);
     assert_eq!(first, format!("{:?}", play_from_nothing(&events).1));
+}
+
+#[test]
+fn a_deletion_is_remembered_while_an_order_may_still_bring_the_file() {
+    let gone = Event::Gone { path: path("x"), order: None, moved_to: None };
+    let events = [arrived(A, 1, seen("x", "x", 1)), arrived(A, 2, gone)];
+    let mut records = paths_needed(&events).into_iter().map(|path| (path, None)).collect();
+    play(&world(), &mut records, &events, 7, |_| true);
+    assert!(records[&path("x")].as_ref().is_some_and(is_buried));
+    let mut late = seen("x", "x", 9);
+    if let Event::Seen { placed, .. } = &mut late {
+        *placed = Some(1);
+    }
+    let round = play(&world(), &mut records, &[arrived(B, 1, late)], 8, |_| false);
+    let commit = &round.commits[&Shard::of(&path("x"))];
+    assert_eq!(commit.pending, BTreeMap::from([((B, path("x")), true)]));
+    assert!(records[&path("x")].as_ref().is_some_and(|record| record.gone));
 }

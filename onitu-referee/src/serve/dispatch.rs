@@ -10,7 +10,7 @@ use onitu_core::{Kind, Need, Path, Record, ServiceId, Shard};
 use super::{Referee, is_worth_sending};
 use crate::decide::{Observed, decide};
 use crate::order::{Children, Plan, Question, below, plan};
-use crate::round::revise;
+use crate::round::{is_buried, revise};
 
 /// Paths asked from the store at once.
 const REFILL: usize = 2_048;
@@ -108,7 +108,7 @@ impl Referee {
                 }
             }
         }
-        self.forget_settled(service, settled).await?;
+        self.forget_settled(service, settled, records).await?;
         self.keep(service, kept, records).await?;
         Ok(orders)
     }
@@ -208,12 +208,20 @@ impl Referee {
         sources.into_iter().map(|(_, origin)| origin).collect()
     }
 
-    /// Takes what turned out to need nothing from the pending sets and the problems.
+    /// Takes what turned out to need nothing from the pending sets and the problems, and forgets
+    /// tombstones that were kept for an order.
     async fn forget_settled(
         &mut self,
         service: ServiceId,
         paths: Vec<Path>,
+        records: &mut Records,
     ) -> Result<(), StoreError> {
+        let buried: Vec<Path> = paths
+            .iter()
+            .filter(|path| records.get(*path).is_some_and(|r| r.as_ref().is_some_and(is_buried)))
+            .filter(|path| !self.is_in_flight(path))
+            .cloned()
+            .collect();
         let mut commits: BTreeMap<Shard, Commit> = BTreeMap::new();
         let Some((peer, _)) = self.peers.get_mut(&service) else { return Ok(()) };
         for path in paths {
@@ -223,6 +231,11 @@ impl Referee {
                 commit.problems.insert((service, path.clone()), None);
             }
             commit.pending.insert((service, path), false);
+        }
+        for path in buried {
+            let commit = commits.entry(Shard::of(&path)).or_default();
+            commit.records.insert(path.clone(), None);
+            records.insert(path, None);
         }
         if commits.is_empty() {
             return Ok(());

@@ -42,32 +42,34 @@ impl Control {
     }
 }
 
-/// An inotify instance, polling until there is one; nothing if stopped before.
+/// An inotify instance with the watch of the cookies, polling until there is one; nothing if
+/// stopped before.
 pub(super) fn begin(
     root: &Root,
     limits: Limits,
     hints: &Hints,
     control: &Control,
-) -> Result<Option<OwnedFd>, Fault> {
+) -> Result<Option<(OwnedFd, Wd)>, Fault> {
     let mut told = false;
     while !control.is_stopped() {
-        let flags = CreateFlags::NONBLOCK | CreateFlags::CLOEXEC;
-        match if limits.watches_max == 0 { Err(Errno::MFILE) } else { inotify::init(flags) } {
-            Ok(inotify) => {
+        let missing = match try_begin(root, limits) {
+            Ok(begun) => {
                 if told {
                     hints.notice(None);
                 }
-                return Ok(Some(inotify));
+                return Ok(Some(begun));
             }
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {}
+            Err(Errno::MFILE | Errno::NFILE) => ("instance", "max_user_instances=1024"),
+            Err(Errno::NOSPC | Errno::NOMEM) => ("watch", "max_user_watches=1048576"),
             Err(errno) => return Err(fault("watch", root.shown(), errno)),
-        }
+        };
         if !told {
             told = true;
             control.set(Stage::Polling);
+            let (what, limit) = missing;
             hints.notice(Some(format!(
-                "no inotify instance is left: the folder is polled every {} s; raise the limit \
-                 with `sysctl fs.inotify.max_user_instances=1024`",
+                "no inotify {what} is left: the folder is polled every {} s; raise the limit \
+                 with `sysctl fs.inotify.{limit}`",
                 limits.poll.as_secs()
             )));
         }
@@ -75,6 +77,15 @@ pub(super) fn begin(
         hints.rescan("it can't be watched, only polled");
     }
     Ok(None)
+}
+
+fn try_begin(root: &Root, limits: Limits) -> Result<(OwnedFd, Wd), Errno> {
+    if limits.watches_max == 0 {
+        return Err(Errno::MFILE);
+    }
+    let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+    let cookies = add(&inotify, root.areas().cookies(), WatchFlags::CREATE)?;
+    Ok((inotify, cookies))
 }
 
 /// Watches the directory that is open as `dir`: by its descriptor, so that no link is followed.

@@ -59,9 +59,8 @@ pub(super) fn run(
     hints: &Hints,
     control: Control,
 ) -> Result<(), Fault> {
-    let Some(inotify) = begin(root, limits, hints, &control)? else { return Ok(()) };
-    let cookies_wd = add(&inotify, root.areas().cookies(), WatchFlags::CREATE)
-        .map_err(|errno| fault("watch", root.shown(), errno));
+    let begun = begin(root, limits, hints, &control)?;
+    let Some((inotify, cookies_wd)) = begun else { return Ok(()) };
     let mut stream = Stream {
         root,
         limits,
@@ -71,7 +70,7 @@ pub(super) fn run(
         tree: Tree::default(),
         round: 0,
         cookies: Arc::default(),
-        cookies_wd: cookies_wd?,
+        cookies_wd,
         arrived: Vec::new(),
         told: Vec::new(),
         moving: None,

@@ -44,6 +44,11 @@ async fn an_unavailable_store_answers_nothing_and_keeps_what_it_has() {
     assert_eq!(store.get(&[path("a")]).await.unwrap(), [Some(record(1))]);
 }
 
+/// Whether the next operation finds its connection broken, as with Redis.
+async fn is_broken_once(store: &MemoryStore) -> bool {
+    matches!(store.incarnation().await, Err(StoreError::Unavailable(_)))
+}
+
 #[tokio::test]
 async fn a_restart_fails_what_is_under_way_and_keeps_what_was_done() {
     tokio::time::pause();
@@ -55,6 +60,7 @@ async fn a_restart_fails_what_is_under_way_and_keeps_what_was_done() {
     tokio::time::sleep(Duration::from_millis(15)).await;
     store.restart();
     assert!(matches!(write.await.unwrap(), Err(StoreError::Unavailable(_))));
+    assert!(is_broken_once(&store).await);
     assert_eq!(store.get(&[path("a")]).await.unwrap(), [Some(record(1))]);
     assert_ne!(store.incarnation().await.unwrap().run, run);
 }
@@ -68,6 +74,7 @@ async fn a_restart_can_lose_the_last_writes() {
     let checkpoint = store.checkpoint();
     write(&store, &[(path("a"), Some(record(2)))]).await;
     store.restart_at(checkpoint);
+    assert!(is_broken_once(&store).await);
     assert_eq!(store.get(&[path("a")]).await.unwrap(), [Some(record(1))]);
     let after = store.incarnation().await.unwrap();
     assert_eq!(after.generation, before.generation);
