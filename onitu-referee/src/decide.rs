@@ -61,7 +61,7 @@ pub fn decide(
             }),
         },
         Observed::Gone { moved_to } => {
-            record.and_then(|record| after_gone(record, service, mode, moved_to.as_ref()))
+            record.map(|record| after_gone(record, service, mode, moved_to.as_ref()))
         }
         Observed::Occupied => record.map(|record| after_occupied(record, service)),
     }
@@ -207,23 +207,18 @@ impl Seen<'_> {
     }
 }
 
-fn after_gone(
-    record: &Record,
-    service: ServiceId,
-    mode: Mode,
-    moved_to: Option<&Path>,
-) -> Option<Record> {
+fn after_gone(record: &Record, service: ServiceId, mode: Mode, moved_to: Option<&Path>) -> Record {
     let deletes = record.is_current_on(service) && mode != Mode::Backup;
     let mut after = record.clone();
     if !after.drop_holder(service) {
-        return Some(after);
+        return after;
     }
     if deletes {
         after.revision += 1;
         after.gone = true;
         after.moved = moved_to.cloned();
     }
-    Some(after)
+    after
 }
 
 fn after_occupied(record: &Record, service: ServiceId) -> Record {

@@ -18,8 +18,7 @@ pub struct Question<'a> {
     pub moved: Option<&'a Record>,
     /// What is still below the path, where that matters.
     pub children: Children,
-    /// Whether a hint in a tombstone is so fresh that the other half of the rename may be on its
-    /// way.
+    /// Whether the record's hint is so fresh that the other half of the rename may be on its way.
     pub fresh: bool,
 }
 
@@ -34,17 +33,21 @@ pub enum Children {
     Living,
 }
 
-/// What the records `inside` a directory, of which only a `tombstone` is left, mean for its removal
-/// from `service`.
+/// What the records `inside` a directory mean for its removal from `service`; `record` is what has
+/// become of the directory: a tombstone, or a file in its place.
 pub fn below<'a>(
     service: ServiceId,
-    tombstone: &Record,
+    record: &Record,
     inside: impl Iterator<Item = &'a Record>,
 ) -> Children {
+    let may_hold_more = |held: Option<Holder>| match held {
+        None => false,
+        Some(held) => record.gone || held.revision != record.revision,
+    };
     let mut children = Children::None;
     for child in inside {
         // Who has no directory can't hold anything in it: that child's end is on its way.
-        let ends = child.holders.iter().any(|held| tombstone.holder(held.service).is_none());
+        let ends = child.holders.iter().any(|held| !may_hold_more(record.holder(held.service)));
         if !child.gone && !ends {
             return Children::Living;
         }
@@ -97,11 +100,23 @@ fn place(question: &Question<'_>, sources: &[Origin]) -> Plan {
         let content = record.content;
         return Plan::Do(Action::Rename { revision, content, from, expect_from: held.tag, expect });
     }
+    if question.fresh && is_half_renamed(question) {
+        return Plan::Wait("it was renamed, the end of its old name is awaited");
+    }
     if sources.is_empty() {
         return Plan::Wait("no service that holds it can be reached");
     }
     let sources = sources.to_vec();
     Plan::Do(Action::Pull { revision, content: record.content, expect, sources })
+}
+
+/// Whether the wanted bytes stand at the path's former name, which hasn't been told to be gone yet:
+/// that half of the rename may be on its way, and would save the transfer.
+fn is_half_renamed(question: &Question<'_>) -> bool {
+    question.moved.is_some_and(|former| {
+        former.is_current_on(question.service)
+            && former.content.same_bytes(&question.record.content) == Some(true)
+    })
 }
 
 /// What the service holds at the path's former name, if it is certainly the wanted bytes and due

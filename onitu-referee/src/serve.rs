@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onitu_core::bus::Bus;
-use onitu_core::message::{Batch, Heartbeat, Reply, Request};
+use onitu_core::message::{Batch, Event, Heartbeat, Reply, Request};
 use onitu_core::status::{REFEREE, Report};
 use onitu_core::store::{Incarnation, Store, StoreError};
-use onitu_core::{Path, Record, ServiceId, Shard, clock};
+use onitu_core::{FaultKind, Path, Record, ServiceId, Shard, clock};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::order::Children;
 use crate::peer::Peer;
 use crate::round::{self, Arrived, Ended};
 use crate::sweep::Sweep;
@@ -53,7 +54,7 @@ pub struct Referee {
     inputs: mpsc::Receiver<Input>,
     to_inputs: mpsc::Sender<Input>,
     sweep: Option<Sweep>,
-    /// Tombstones that carry a fresh hint of a rename, and until when they count as fresh.
+    /// Paths whose record has lately got a hint of a rename, and until when it counts as fresh.
     fresh: BTreeMap<Path, Instant>,
     next_order: u64,
 }
@@ -234,13 +235,14 @@ impl Referee {
     /// Plays and commits what arrived; answers the records as they are now.
     async fn play(
         &mut self,
-        arrived: Vec<Arrived>,
+        mut arrived: Vec<Arrived>,
     ) -> Result<BTreeMap<Path, Option<Record>>, StoreError> {
         let mut all = BTreeMap::new();
-        for events in arrived.chunks(ROUND_EVENTS_MAX) {
+        for events in arrived.chunks_mut(ROUND_EVENTS_MAX) {
             let paths: Vec<Path> = round::paths_needed(events).into_iter().collect();
             let found = self.store.get(&paths).await?;
             let mut records: BTreeMap<_, _> = paths.into_iter().zip(found).collect();
+            self.excuse(events, &records).await?;
             let mut round =
                 round::play(&self.world, &mut records, events, clock::now_ms(), |path| {
                     self.is_in_flight(path)
@@ -251,6 +253,28 @@ impl Referee {
             all.extend(records);
         }
         Ok(all)
+    }
+
+    /// A directory that isn't empty yet, because what is in it has still to be removed, is no
+    /// directory that somebody wants to keep: the order is tried again.
+    async fn excuse(
+        &self,
+        events: &mut [Arrived],
+        records: &BTreeMap<Path, Option<Record>>,
+    ) -> Result<(), StoreError> {
+        for arrived in events {
+            let service = arrived.service;
+            let Event::Failed { path, fault, .. } = &mut arrived.event else { continue };
+            if fault.kind != FaultKind::NotEmpty {
+                continue;
+            }
+            if let Some(Some(record)) = records.get(path)
+                && self.children(service, path, record).await? == Children::Going
+            {
+                fault.kind = FaultKind::Cancelled;
+            }
+        }
+        Ok(())
     }
 
     /// Whether any driver has an order at `path` under way.
@@ -303,7 +327,7 @@ impl Referee {
         }
         for path in changed {
             let record = records.get(path).and_then(Option::as_ref);
-            if record.is_some_and(|record| record.gone && record.moved.is_some()) {
+            if record.is_some_and(|record| record.moved.is_some()) {
                 self.fresh.insert(path.clone(), Instant::now() + Duration::from_secs(5));
             }
             for (service, _) in self.world.needs(path, record) {

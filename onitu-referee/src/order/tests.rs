@@ -104,6 +104,10 @@ fn a_doubtful_rename_is_a_pull() {
     other.content.checksum = Some(Checksum::of(b"y"));
     let mut unhashed = record(4, true, &[(B, 3, "b")]);
     unhashed.content.checksum = None;
+    // The old name's end may be on its way, for a moment.
+    asked.moved = Some(still_there.clone());
+    assert!(matches!(asked.plan(FROM_A), Plan::Wait(_)));
+    asked.fresh = false;
     for former in [None, Some(still_there), Some(behind), Some(other), Some(unhashed)] {
         asked.moved = former;
         assert!(matches!(asked.plan(FROM_A), Plan::Do(Action::Pull { .. })), "{:?}", asked.moved);
@@ -182,6 +186,10 @@ fn what_is_in_a_deleted_directory_goes_with_it_unless_it_was_made_elsewhere_mean
     assert_eq!(seen_below(&[record(3, true, &[(B, 2, "x")])]), Children::Going);
     // Deleted on A together with its directory; that event comes a moment later.
     assert_eq!(seen_below(&[record(2, false, &[(A, 2, "x"), (B, 2, "y")])]), Children::Going);
+    // A file took the directory's place on A; what was in it goes a moment later.
+    let file = record(3, false, &[(A, 3, "f"), (B, 2, "d")]);
+    let inside = [record(2, false, &[(A, 2, "x"), (B, 2, "y")])];
+    assert_eq!(below(B, &file, inside.iter()), Children::Going);
     // Made on B in the directory that A deleted.
     assert_eq!(seen_below(&[record(1, false, &[(B, 1, "y")])]), Children::Living);
 }

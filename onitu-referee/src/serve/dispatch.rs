@@ -166,14 +166,14 @@ impl Referee {
         Ok(cases)
     }
 
-    async fn children(
+    pub(super) async fn children(
         &self,
         service: ServiceId,
         path: &Path,
-        tombstone: &Record,
+        record: &Record,
     ) -> Result<Children, StoreError> {
         let listings = self.store.list(std::slice::from_ref(path)).await?;
-        Ok(below(service, tombstone, listings.iter().flat_map(BTreeMap::values)))
+        Ok(below(service, record, listings.iter().flat_map(BTreeMap::values)))
     }
 
     fn plan_case(&self, service: ServiceId, case: &Case, records: &Records) -> Plan {
