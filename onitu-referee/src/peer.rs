@@ -299,6 +299,14 @@ impl Peer {
         }
     }
 
+    /// What `path` waited for has come.
+    pub(crate) fn resume(&mut self, path: &Path) {
+        if self.later.get(path).is_some_and(|later| later.waiting && later.failures == 0) {
+            self.later.remove(path);
+            self.enqueue(path.clone());
+        }
+    }
+
     /// Everything went well at `path`.
     pub(crate) fn done(&mut self, path: &Path) {
         self.later.remove(path);

@@ -330,6 +330,11 @@ impl Referee {
             if record.is_some_and(|record| record.moved.is_some()) {
                 self.fresh.insert(path.clone(), Instant::now() + Duration::from_secs(5));
             }
+            if let Some(to) = record.filter(|record| record.gone).and_then(|r| r.moved.as_ref()) {
+                for (peer, _) in self.peers.values_mut() {
+                    peer.resume(to);
+                }
+            }
             for (service, _) in self.world.needs(path, record) {
                 if let Some((peer, _)) = self.peers.get_mut(&service) {
                     peer.push(path);
