@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use onitu_core::bus::ZeroBus;
 use onitu_core::store::{RedisStore, Store};
 use onitu_core::{Fault, FaultKind, Service};
+use tracing_subscriber::EnvFilter;
 
 use crate::plug::Plug;
 use crate::session::{Post, keep};
@@ -54,7 +55,12 @@ pub fn run<P: Plug>() -> ExitCode {
     match Arguments::parse().command {
         Command::Manifest => print_manifest::<P>(),
         Command::Run { service, runtime, redis, fingerprint: _ } => {
-            tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+            let filter = EnvFilter::try_from_env("ONITU_LOG").unwrap_or_else(|_| "info".into());
+            tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_writer(std::io::stderr)
+                .with_ansi(false)
+                .init();
             let threads =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             let Ok(threads) = threads else {
