@@ -190,7 +190,10 @@ async fn describe<P: Plug>(
     state.content.checksum = state.content.checksum.or(known_sum);
     if state.content.kind != Kind::Directory && state.content.checksum.is_none() {
         let touched_only = content.is_some_and(|content| content.size == state.content.size);
-        if touched_only || state.content.size <= limits::INLINE_BYTES_MAX {
+        // Who isn't known to hold what is recorded may hold it, or an earlier revision, all the
+        // same: only the bytes can tell.
+        let is_behind = finding.record.is_some() && content.is_none();
+        if touched_only || is_behind || state.content.size <= limits::INLINE_BYTES_MAX {
             state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
         } else {
             // A file nobody may read is this service's problem, not that of all who would pull it.
