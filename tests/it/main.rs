@@ -5,6 +5,7 @@
 mod commands;
 mod configuration;
 mod conflicts;
+mod crashes;
 mod directories;
 mod editors;
 mod files;
@@ -16,6 +17,7 @@ mod names;
 mod operations;
 mod paths;
 mod renames;
+mod resume;
 mod rules;
 mod running;
 mod stopped;
