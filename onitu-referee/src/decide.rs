@@ -35,6 +35,8 @@ pub enum Observed {
     },
     /// A directory that holds what Onitu doesn't know and so can't be removed or replaced.
     Occupied,
+    /// Nothing, and nobody deleted it.
+    Lost,
 }
 
 /// The record after `service`, used in `mode`, was found to hold `observed`; [`None`] when nothing
@@ -64,6 +66,7 @@ pub fn decide(
             record.map(|record| after_gone(record, service, mode, moved_to.as_ref()))
         }
         Observed::Occupied => record.map(|record| after_occupied(record, service)),
+        Observed::Lost => record.and_then(|record| after_lost(record, service)),
     }
 }
 
@@ -219,6 +222,14 @@ fn after_gone(record: &Record, service: ServiceId, mode: Mode, moved_to: Option<
         after.moved = moved_to.cloned();
     }
     after
+}
+
+/// The service has nothing any more and is due the record's content again.
+fn after_lost(record: &Record, service: ServiceId) -> Option<Record> {
+    let mut after = record.clone();
+    after.drop_holder(service);
+    // What nobody holds can't come back from anywhere.
+    (!after.holders.is_empty()).then_some(after)
 }
 
 fn after_occupied(record: &Record, service: ServiceId) -> Record {

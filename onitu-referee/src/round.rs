@@ -135,6 +135,7 @@ fn play_one(
             Some(Observed::Occupied)
         }
         Event::Failed { .. } => None,
+        Event::Lost { .. } => Some(Observed::Lost),
     };
     let record = records.get(path).cloned().flatten();
     if let Some(observed) = observed {
