@@ -10,6 +10,7 @@
 mod control;
 mod count;
 mod judge;
+mod load;
 mod pile;
 mod recent;
 mod reject;
@@ -40,12 +41,21 @@ pub(crate) enum What {
 /// Why paths are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// Somebody hinted at them or a scan found them: what the brake is to judge waits.
-    Usual,
+    /// Somebody hinted at them: what the brake is to judge waits.
+    Hinted,
+    /// A scan found them, which doesn't tell when they changed: the same.
+    Scanned,
     /// They were judged to be harmless: all is told, and counts for the next judgement.
     Judged,
     /// A person has approved, or nothing was ever to be held: all is told, and nothing counts.
     Approved,
+}
+
+impl Manner {
+    /// Whether the brake has yet to judge what is found.
+    pub(crate) fn is_unjudged(self) -> bool {
+        matches!(self, Self::Hinted | Self::Scanned)
+    }
 }
 
 /// Counts and holds what one service lost.
@@ -165,13 +175,14 @@ impl Brake {
 
     /// Changes the state and wakes whom it concerns.
     fn with<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        let (result, added, is_new) = {
+        let (result, is_unjudged, is_new) = {
             let mut state = self.state();
-            let before = (state.additions, state.version);
+            let before = state.version;
             let result = change(&mut state);
-            (result, state.additions != before.0, state.version != before.1)
+            let is_unjudged = state.removed.unjudged || state.changed.unjudged;
+            (result, is_unjudged, state.version != before)
         };
-        if added {
+        if is_unjudged {
             self.news.notify_one();
         }
         if is_new {

@@ -192,8 +192,8 @@ async fn appearances<P: Plug>(
     let mut events = Vec::new();
     let mut described = stream::iter(seen)
         .map(|(finding, state)| async move {
-            let moved = moves.from.get(&finding.path).cloned();
-            let event = describe(shared, &finding, state, moved).await;
+            let origin = moves.from.get(&finding.path).cloned();
+            let event = describe(shared, &finding, state, origin).await;
             (finding, event)
         })
         .buffered(LOOKS_AT_ONCE);
@@ -224,7 +224,7 @@ fn removal<P: Plug>(
     manner: Manner,
 ) -> Option<Event> {
     let (brake, path, record) = (&shared.brake, &finding.path, finding.record.as_ref());
-    if manner == Manner::Usual && moved_to.is_none() {
+    if manner.is_unjudged() && moved_to.is_none() {
         let announced = shared.announcer.known(path).is_some();
         if brake.waits_for_judgement(record, announced) {
             brake.removed(path.clone(), tag, record);
@@ -251,12 +251,12 @@ fn appearance<P: Plug>(
     let Event::Seen { state, .. } = &event else { return Some(event) };
     let is_change = finding.known.is_some() && brake.holds_change(record, &state.content);
     match manner {
-        Manner::Usual if is_change => {
+        _ if is_change && manner.is_unjudged() => {
             brake.replaced(path.clone(), state.tag, record);
             return None;
         }
         Manner::Judged if is_change => brake.told_change(path),
-        _ if finding.known.is_none() && state.content.kind != Kind::Directory => {
+        Manner::Hinted if finding.known.is_none() && state.content.kind != Kind::Directory => {
             brake.appeared(path);
         }
         _ => {}

@@ -65,7 +65,7 @@ pub(crate) async fn scan<P: Plug>(
         stack.push(root);
     }
     for chunk in tops.chunks(LOOK_MAX) {
-        look_at(shared, chunk.to_vec(), Manner::Usual).await?;
+        look_at(shared, chunk.to_vec(), Manner::Scanned).await?;
     }
     let whole = stack.first().is_some_and(Path::is_root);
     let mut visited = HashSet::new();
@@ -250,7 +250,7 @@ async fn settle<P: Plug>(shared: &Arc<Shared<P>>, suspects: Suspects) -> Result<
 async fn look_in_turn<P: Plug>(shared: &Arc<Shared<P>>, paths: Vec<Path>) -> Result<(), Fault> {
     for chunk in paths.chunks(LOOK_MAX) {
         let suspects = chunk.iter().map(|path| (path.clone(), Hint::Changed)).collect();
-        look_at(shared, suspects, Manner::Usual).await?;
+        look_at(shared, suspects, Manner::Scanned).await?;
     }
     Ok(())
 }

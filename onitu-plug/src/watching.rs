@@ -134,7 +134,7 @@ pub(crate) async fn look<P: Plug>(
         trees.add(whole);
         now.extend(writing.take_due());
         for chunk in now.chunks(LOOK_MAX) {
-            let looked = look_at(shared, chunk.to_vec(), Manner::Usual).await?;
+            let looked = look_at(shared, chunk.to_vec(), Manner::Hinted).await?;
             // A new directory's own directory may be as new.
             for above in looked.trees.iter().filter_map(Path::parent) {
                 if !above.is_root() && !looked.trees.contains(&above) {

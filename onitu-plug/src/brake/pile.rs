@@ -120,9 +120,12 @@ impl Pile {
         any
     }
 
+    /// Without files nothing is held; directories that are left go on.
     fn end_if_empty(&mut self) {
         if self.is_empty() {
             *self = Self::default();
+        } else if self.held.is_some() && self.files() == 0 {
+            (self.held, self.unjudged) = (None, true);
         }
     }
 
@@ -192,8 +195,12 @@ mod tests {
 
     fn pile(files: &[&str], directories: &[&str]) -> Pile {
         let mut pile = Pile::default();
-        files.iter().for_each(|it| assert!(pile.add(path(it), file(it))));
-        directories.iter().for_each(|it| assert!(pile.add(path(it), directory())));
+        for it in files {
+            assert!(pile.add(path(it), file(it)));
+        }
+        for it in directories {
+            assert!(pile.add(path(it), directory()));
+        }
         pile
     }
 
@@ -225,6 +232,14 @@ mod tests {
         assert_eq!(pile.held, Some(3));
         pile.forget(&path("b"));
         assert_eq!(pile.held, None);
+    }
+
+    #[test]
+    fn directories_alone_are_not_held() {
+        let mut pile = pile(&["d/a"], &["d"]);
+        (pile.held, pile.unjudged) = (Some(3), false);
+        pile.forget(&path("d/a"));
+        assert_eq!((pile.held, pile.unjudged, pile.is_empty()), (None, true, false));
     }
 
     #[test]

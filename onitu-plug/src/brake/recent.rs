@@ -9,6 +9,8 @@ use tokio::time::Instant;
 
 /// So long something counts.
 const MINUTE: Duration = Duration::from_mins(1);
+/// What comes and goes within this was made by a program for its own use.
+const PASSING: Duration = Duration::from_secs(1);
 /// Removals within this are counted together.
 const TOGETHER: Duration = Duration::from_secs(1);
 /// Most paths that are remembered by name.
@@ -18,8 +20,8 @@ const PATHS_MAX: usize = 16_384;
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     removals: Counts,
-    /// Files that a user made: what comes and goes within a minute was nobody's loss. As far as
-    /// there is room.
+    /// Files that were made just now, as far as there is room: what comes and goes at once was
+    /// nobody's loss.
     appeared: BTreeMap<Path, Instant>,
     /// Files with new contents: one that is saved again and again counts once,
     changes: BTreeMap<Path, Instant>,
@@ -41,7 +43,7 @@ impl Counts {
     }
 
     fn pass(&mut self, now: Instant) {
-        while self.0.front().is_some_and(|(at, _)| is_over(*at, now)) {
+        while self.0.front().is_some_and(|(at, _)| is_over(*at, now, MINUTE)) {
             self.0.pop_front();
         }
     }
@@ -52,34 +54,34 @@ impl Counts {
     }
 }
 
-fn is_over(at: Instant, now: Instant) -> bool {
-    now.duration_since(at) >= MINUTE
+fn is_over(at: Instant, now: Instant, limit: Duration) -> bool {
+    now.duration_since(at) >= limit
 }
 
-/// Whether there is room for another path, if need be without those whose minute is over.
-fn has_room(paths: &mut BTreeMap<Path, Instant>, now: Instant) -> bool {
+/// Whether there is room for another path, if need be without those whose time is over.
+fn has_room(paths: &mut BTreeMap<Path, Instant>, now: Instant, limit: Duration) -> bool {
     if paths.len() >= PATHS_MAX {
-        paths.retain(|_, at| !is_over(*at, now));
+        paths.retain(|_, at| !is_over(*at, now, limit));
     }
     paths.len() < PATHS_MAX
 }
 
 impl Recent {
     pub(super) fn appeared(&mut self, path: &Path, now: Instant) {
-        if has_room(&mut self.appeared, now) {
+        if has_room(&mut self.appeared, now, PASSING) {
             self.appeared.insert(path.clone(), now);
         }
     }
 
     pub(super) fn removed(&mut self, path: &Path, now: Instant) {
         let appeared = self.appeared.remove(path);
-        if appeared.is_none_or(|at| is_over(at, now)) {
+        if appeared.is_none_or(|at| is_over(at, now, PASSING)) {
             self.removals.add(now);
         }
     }
 
     pub(super) fn changed(&mut self, path: &Path, now: Instant) {
-        if self.changes.contains_key(path) || has_room(&mut self.changes, now) {
+        if self.changes.contains_key(path) || has_room(&mut self.changes, now, MINUTE) {
             self.changes.insert(path.clone(), now);
         } else {
             self.more_changes.add(now);
@@ -93,7 +95,7 @@ impl Recent {
 
     /// How many files have new contents, those aside that are counted elsewhere.
     pub(super) fn changes(&mut self, now: Instant, is_counted: impl Fn(&Path) -> bool) -> u64 {
-        self.changes.retain(|_, at| !is_over(*at, now));
+        self.changes.retain(|_, at| !is_over(*at, now, MINUTE));
         let named = self.changes.keys().filter(|path| !is_counted(path)).count() as u64;
         named + self.more_changes.sum(now)
     }
@@ -120,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn what_came_and_went_within_a_minute_does_not_count() {
+    fn what_came_and_went_at_once_does_not_count() {
         let begin = Instant::now();
         let mut recent = Recent::default();
         recent.appeared(&path("swap"), begin);
         recent.appeared(&path("old"), begin);
-        recent.removed(&path("swap"), begin + Duration::from_secs(1));
-        recent.removed(&path("old"), begin + MINUTE);
-        assert_eq!(recent.removals(begin + MINUTE), 1);
+        recent.removed(&path("swap"), begin + PASSING / 2);
+        recent.removed(&path("old"), begin + PASSING);
+        assert_eq!(recent.removals(begin + PASSING), 1);
     }
 
     #[test]

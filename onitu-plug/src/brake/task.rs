@@ -8,6 +8,7 @@ use onitu_core::{Fault, Path};
 use tokio::time::{Instant, sleep};
 
 use super::count::count_files;
+use super::load::is_crowded;
 use super::reject::reject;
 use super::{Brake, Counted, Manner, State, What};
 use crate::hints::Hint;
@@ -26,8 +27,10 @@ const QUIET_LAST: Duration = Duration::from_mins(1);
 const FEW: u64 = 3;
 /// That part.
 const PART: u64 = 4;
-/// Most pauses in a row that may be late.
-const LATE_PAUSES_MAX: u32 = 20;
+/// How often the machine is looked at meanwhile,
+const SLICE: Duration = Duration::from_millis(5);
+/// and for how long its being crowded puts off a judgement.
+const CROWDED_MAX: Duration = Duration::from_millis(200);
 
 /// What there is to do.
 enum Work {
@@ -158,14 +161,16 @@ async fn burst_is_over<P: Plug>(shared: &Arc<Shared<P>>, trees: &Trees) -> Resul
     shared.plug.check().await
 }
 
-/// Waits for `length`. Where that takes longer than asked for, the machine is too busy for a
-/// silence to mean anything, for whoever removes files is kept waiting as well.
+/// Waits until it was quiet for `length`. While more wants to run than can, whoever removes files
+/// may be among those who wait, and a silence means nothing.
 async fn pause(length: Duration) {
-    for _ in 0..LATE_PAUSES_MAX {
-        let begin = Instant::now();
-        sleep(length).await;
-        if begin.elapsed() <= length + length / 2 {
-            return;
+    let (mut left, mut patience) = (length, CROWDED_MAX);
+    while !left.is_zero() {
+        sleep(SLICE).await;
+        if is_crowded() && !patience.is_zero() {
+            patience = patience.saturating_sub(SLICE);
+        } else {
+            left = left.saturating_sub(SLICE);
         }
     }
 }
@@ -188,7 +193,8 @@ async fn judge<P: Plug>(shared: &Arc<Shared<P>>, what: What) -> Result<(), Fault
                 state.pile(what).take()
             });
             tell(shared, paths.into_iter().map(|(path, _)| path), Manner::Judged).await?;
-            return find_the_rest(shared);
+            find_the_rest(shared);
+            return Ok(());
         };
         let (service, waiting) = (&shared.name, tally.waiting);
         tracing::warn!(service, "held: {waiting} files of {of} ({what:?})");
@@ -239,14 +245,16 @@ async fn tell<P: Plug>(
 async fn decide<P: Plug>(shared: &Arc<Shared<P>>, verdict: Verdict) -> Result<(), Fault> {
     tracing::info!(service = shared.name, "{verdict:?}: what was held");
     carry_out(shared, verdict, |state, what| state.pile(what).held.is_some()).await?;
-    find_the_rest(shared)
+    find_the_rest(shared);
+    Ok(())
 }
 
 /// Does the same with what a scan has found since.
 async fn decide_rest<P: Plug>(shared: &Arc<Shared<P>>, verdict: Verdict) -> Result<(), Fault> {
     shared.brake.state().rest = None;
     carry_out(shared, verdict, |_, _| true).await?;
-    find_the_rest(shared)
+    find_the_rest(shared);
+    Ok(())
 }
 
 async fn carry_out<P: Plug>(
@@ -279,9 +287,8 @@ async fn carry_out<P: Plug>(
 }
 
 /// Has a scan find what was too much to be remembered.
-fn find_the_rest<P: Plug>(shared: &Arc<Shared<P>>) -> Result<(), Fault> {
+fn find_the_rest<P: Plug>(shared: &Arc<Shared<P>>) {
     if shared.brake.state().rest.is_some() {
         shared.hints.rescan("more was removed at once than is remembered");
     }
-    Ok(())
 }
