@@ -26,7 +26,17 @@ fn what_an_approval_does_is_shown() {
         ],
         ..Review::default()
     };
-    insta::assert_snapshot!(text("laptop", Verdict::Approve, &review), @"");
+    insta::assert_snapshot!(text("laptop", Verdict::Approve, &review), @r"
+    31 of 40 files were removed on `laptop` (3.3 MiB).
+    Approving means: what was removed is removed on every other service too (into its trash, where it has one).
+
+      Photos/          30 files
+      in no directory    1 file
+
+      removed  117.1 KiB  Photos/1.jpg
+      removed        7 B  notes\u{1b}.txt
+      … and 29 more
+    ");
 }
 
 #[test]
@@ -42,7 +52,15 @@ fn what_a_rejection_does_is_shown() {
         ],
         directories: vec![HeldDirectory { path: Path::root(), files: 3 }],
     };
-    insta::assert_snapshot!(text("laptop", Verdict::Reject, &review), @"");
+    insta::assert_snapshot!(text("laptop", Verdict::Reject, &review), @r"
+    1 of 40 files were removed on `laptop` (7 B).
+    2 of 40 files were overwritten on `laptop` (14 B).
+    Rejecting means: what was removed is brought back to `laptop`; the new contents go to the trash of `laptop`, and the former ones are brought back.
+
+      removed      7 B  a
+      overwritten  7 B  b
+      overwritten  7 B  c
+    ");
 }
 
 #[test]
