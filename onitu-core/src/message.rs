@@ -102,6 +102,19 @@ pub enum Event {
         /// Where.
         path: Path,
     },
+    /// In the state that was told before stand other bytes than were told: a rotten copy, or an
+    /// edit that left size and times as they were.
+    Rotten {
+        /// Where.
+        path: Path,
+        /// What is there, with the checksum that was found.
+        state: State,
+    },
+    /// A person has looked at the conflict whose copy stands at the path, and keeps both.
+    Resolved {
+        /// Of the copy.
+        path: Path,
+    },
 }
 
 impl Event {
@@ -111,7 +124,9 @@ impl Event {
             Self::Seen { path, .. }
             | Self::Gone { path, .. }
             | Self::Failed { path, .. }
-            | Self::Lost { path } => path,
+            | Self::Lost { path }
+            | Self::Rotten { path, .. }
+            | Self::Resolved { path } => path,
         }
     }
 
@@ -120,7 +135,7 @@ impl Event {
         match self {
             Self::Seen { order, .. } | Self::Gone { order, .. } => *order,
             Self::Failed { order, .. } => Some(*order),
-            Self::Lost { .. } => None,
+            Self::Lost { .. } | Self::Rotten { .. } | Self::Resolved { .. } => None,
         }
     }
 }

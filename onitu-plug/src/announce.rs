@@ -265,7 +265,7 @@ impl Ring {
         let tag = match &event {
             Event::Seen { state, .. } => Some(Some(state.tag)),
             Event::Gone { .. } | Event::Lost { .. } => Some(None),
-            Event::Failed { .. } => None,
+            Event::Failed { .. } | Event::Rotten { .. } | Event::Resolved { .. } => None,
         };
         if let Some(tag) = tag {
             self.gone += u64::from(tag.is_none());

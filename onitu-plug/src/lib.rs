@@ -8,6 +8,7 @@ mod carry;
 mod claim;
 mod control;
 mod hints;
+mod learned;
 mod look;
 mod orders;
 mod plug;

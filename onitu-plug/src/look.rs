@@ -249,7 +249,8 @@ fn appearance<P: Plug>(
 ) -> Option<Event> {
     let (brake, path, record) = (&shared.brake, &finding.path, finding.record.as_ref());
     let Event::Seen { state, .. } = &event else { return Some(event) };
-    let is_change = finding.known.is_some() && brake.holds_change(record, &state.content);
+    let is_new = finding.known.is_some_and(|known| known != state.tag);
+    let is_change = is_new && brake.holds_change(record, &state.content);
     match manner {
         _ if is_change && manner.is_unjudged() => {
             brake.replaced(path.clone(), state.tag, record);
@@ -280,13 +281,17 @@ async fn describe<P: Plug>(
     if finding.known == Some(state.tag) {
         let bytes_count = finding.hint == Hint::Written && state.content.kind != Kind::Directory;
         let recorded = content.and_then(|content| content.checksum);
-        if !bytes_count || recorded.is_none() {
+        let learned = shared.learned.take(path, state.tag).filter(|_| recorded.is_none());
+        if learned.is_some() {
+            state.content.checksum = learned;
+        } else if !bytes_count || recorded.is_none() {
             return Ok(None);
-        }
-        // Written within the same clock tick: only the bytes can tell.
-        state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
-        if state.content.checksum == recorded {
-            return Ok(None);
+        } else {
+            // Written within the same clock tick: only the bytes can tell.
+            state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
+            if state.content.checksum == recorded {
+                return Ok(None);
+            }
         }
     }
     let (moved_from, known_sum) = moved.map_or((None, None), |(from, sum)| (Some(from), sum));

@@ -18,6 +18,7 @@ use crate::brake::{Brake, brake};
 use crate::claim::Claims;
 use crate::control::{UnderWay, control};
 use crate::hints::Hints;
+use crate::learned::Learned;
 use crate::orders::Orders;
 use crate::plug::{Plug, Setting};
 use crate::retries::Retries;
@@ -145,6 +146,7 @@ impl<P: Plug> Session<P> {
             names: Mutex::default(),
             problems: Problems::default(),
             retries: Retries::default(),
+            learned: Learned::default(),
             brake: Brake::new(&post.service),
             abilities: P::manifest().abilities,
             busy: AtomicUsize::default(),
@@ -181,7 +183,8 @@ impl<P: Plug> Session<P> {
         let orders = Orders::new(self.shared.clone(), self.puller.clone());
         let shared = &self.shared;
         let under_way = UnderWay { shared, trees: &self.trees, quiet: &self.quiet };
-        let served = serve(shared.plug.clone(), router, shared.hints.clone());
+        let served =
+            serve(shared.plug.clone(), router, shared.hints.clone(), shared.learned.clone());
         // The watch comes first: what changes while the scan runs is hinted at.
         tokio::select! {
             biased;
