@@ -273,9 +273,19 @@ impl Brake {
         self.state().removed.under(tag)
     }
 
-    /// A user made a file at `path`.
-    pub(crate) fn appeared(&self, path: &Path) {
-        self.state().recent.appeared(path, Instant::now());
+    /// A new file is at `path`; whether it was made just now.
+    pub(crate) fn appeared(&self, path: &Path, tag: Tag, just_now: bool) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.recent.named(path, tag, now);
+        if just_now {
+            state.recent.appeared(path, now);
+        }
+    }
+
+    /// Where what has this tag was new within the last minute.
+    pub(crate) fn appeared_under(&self, tag: Tag) -> Option<Path> {
+        self.state().recent.name(tag, Instant::now())
     }
 
     /// The removal of the file `path` was told and counts.

@@ -135,6 +135,26 @@ pub(crate) fn note_fault<P: Plug>(
     Ok(())
 }
 
+/// Renames whose new name was told before the old one was found to be gone, by the old name.
+async fn later_names<P: Plug>(
+    shared: &Arc<Shared<P>>,
+    gone: &[(Finding, Tag)],
+) -> BTreeMap<Path, Path> {
+    let mut names = BTreeMap::new();
+    if !shared.abilities.tag_survives_rename {
+        return names;
+    }
+    for (finding, tag) in gone {
+        let new = shared.brake.appeared_under(*tag).filter(|path| *path != finding.path);
+        let Some(path) = new else { continue };
+        // It may be gone again by now, and then it explains nothing.
+        if shared.plug.look(&path).await.is_ok_and(|it| it.is_some_and(|it| it.tag == *tag)) {
+            names.insert(finding.path.clone(), path);
+        }
+    }
+    names
+}
+
 async fn announce_findings<P: Plug>(
     shared: &Arc<Shared<P>>,
     findings: Vec<Finding>,
@@ -165,13 +185,15 @@ async fn announce_findings<P: Plug>(
         }
     }
     let mut told = appearances(shared, seen, &moves, manner).await?;
+    let later = later_names(shared, &gone).await;
     let new: BTreeSet<Path> = told.iter().map(|(event, _)| event.path().clone()).collect();
     // Appearances first, so that a rename's new name is known before the old one goes; children
     // go before their directories.
     gone.sort_by(|(a, _), (b, _)| b.path.cmp(&a.path));
     for (finding, tag) in gone {
         // A new name that wasn't told explains nothing.
-        let moved_to = moves.to.get(&finding.path).filter(|to| new.contains(*to)).cloned();
+        let moved_to = moves.to.get(&finding.path).filter(|to| new.contains(*to));
+        let moved_to = moved_to.or(later.get(&finding.path)).cloned();
         if let Some(event) = removal(shared, &finding, tag, moved_to, manner) {
             told.push((event, finding.claim));
         }
@@ -233,7 +255,7 @@ fn removal<P: Plug>(
     }
     brake.forget(path);
     let is_file = record.is_none_or(|record| record.content.kind != Kind::Directory);
-    if manner == Manner::Judged && is_file {
+    if manner == Manner::Judged && is_file && moved_to.is_none() {
         brake.told_removal(path);
     }
     Some(Event::Gone { path: path.clone(), order: None, moved_to })
@@ -257,8 +279,8 @@ fn appearance<P: Plug>(
             return None;
         }
         Manner::Judged if is_change => brake.told_change(path),
-        Manner::Hinted if finding.known.is_none() && state.content.kind != Kind::Directory => {
-            brake.appeared(path);
+        _ if finding.known.is_none() && state.content.kind != Kind::Directory => {
+            brake.appeared(path, state.tag, manner == Manner::Hinted);
         }
         _ => {}
     }

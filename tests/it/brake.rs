@@ -196,6 +196,23 @@ fn renamed_directories_are_not_braked_live_or_stopped() {
 }
 
 #[test]
+fn many_files_renamed_one_by_one_are_not_braked() {
+    let mut house = House::prepared(&["a", "b"]);
+    for at in 0..700 {
+        house.files("a").write(format!("old {at}"), format!("precious {at}"));
+    }
+    house.up();
+    house.wait();
+    for at in 0..700 {
+        house.files("a").rename(format!("old {at}"), format!("new {at}"));
+    }
+    house.wait();
+    is_ready(&house, "a");
+    house.assert_alike();
+    assert!(house.files("b").has("new 699"));
+}
+
+#[test]
 fn files_put_back_or_renamed_are_no_longer_held() {
     let house = house(40);
     let aside = house.path().join("aside");

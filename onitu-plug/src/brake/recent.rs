@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use onitu_core::Path;
+use onitu_core::{Path, Tag};
 use tokio::time::Instant;
 
 /// So long something counts.
@@ -15,6 +15,8 @@ const PASSING: Duration = Duration::from_secs(1);
 const TOGETHER: Duration = Duration::from_secs(1);
 /// Most paths that are remembered by name.
 const PATHS_MAX: usize = 16_384;
+/// Most new files that are remembered by what they are.
+const NAMES_MAX: usize = 32_768;
 
 /// The last minute.
 #[derive(Debug, Default)]
@@ -23,6 +25,9 @@ pub(super) struct Recent {
     /// Files that were made just now, as far as there is room: what comes and goes at once was
     /// nobody's loss.
     appeared: BTreeMap<Path, Instant>,
+    /// New files by what they are, as far as there is room: the old name of a rename may be found
+    /// to be gone after the new one was told.
+    names: BTreeMap<Tag, (Path, Instant)>,
     /// Files with new contents: one that is saved again and again counts once,
     changes: BTreeMap<Path, Instant>,
     /// as long as there is room.
@@ -71,6 +76,21 @@ impl Recent {
         if has_room(&mut self.appeared, now, PASSING) {
             self.appeared.insert(path.clone(), now);
         }
+    }
+
+    pub(super) fn named(&mut self, path: &Path, tag: Tag, now: Instant) {
+        if self.names.len() >= NAMES_MAX {
+            self.names.retain(|_, (_, at)| !is_over(*at, now, MINUTE));
+        }
+        if self.names.len() < NAMES_MAX {
+            self.names.insert(tag, (path.clone(), now));
+        }
+    }
+
+    /// Where a file with this tag was new.
+    pub(super) fn name(&self, tag: Tag, now: Instant) -> Option<Path> {
+        let (path, at) = self.names.get(&tag)?;
+        (!is_over(*at, now, MINUTE)).then(|| path.clone())
     }
 
     pub(super) fn removed(&mut self, path: &Path, now: Instant) {
@@ -130,6 +150,16 @@ mod tests {
         recent.removed(&path("swap"), begin + PASSING / 2);
         recent.removed(&path("old"), begin + PASSING);
         assert_eq!(recent.removals(begin + PASSING), 1);
+    }
+
+    #[test]
+    fn a_new_file_is_known_by_what_it_is_for_a_minute() {
+        let begin = Instant::now();
+        let mut recent = Recent::default();
+        recent.named(&path("new"), Tag::of(b"x"), begin);
+        assert_eq!(recent.name(Tag::of(b"x"), begin + PASSING), Some(path("new")));
+        assert_eq!(recent.name(Tag::of(b"y"), begin), None);
+        assert_eq!(recent.name(Tag::of(b"x"), begin + MINUTE), None);
     }
 
     #[test]
