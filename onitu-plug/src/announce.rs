@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use onitu_core::bus::{BusError, Publisher};
 use onitu_core::message::{Batch, Event, HEARTBEAT_TOPIC, Heartbeat, encode};
-use onitu_core::{Path, ServiceId, Shard, Tag, limits};
+use onitu_core::{Kind, Path, ServiceId, Shard, Tag, limits};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -41,6 +41,8 @@ struct Ring {
     /// What the unacknowledged events say of each path: the tag it has, or that it is gone.
     known: BTreeMap<Path, Known>,
     activity: u64,
+    /// Paths that were told to be gone.
+    gone: u64,
 }
 
 #[derive(Default)]
@@ -56,6 +58,7 @@ struct Stream {
 struct Known {
     tag: Option<Tag>,
     sequence: u64,
+    is_file: bool,
 }
 
 impl Stream {
@@ -147,6 +150,13 @@ impl Announcer {
             .collect()
     }
 
+    /// What unacknowledged events say of all paths: whether a file or link is there.
+    pub(crate) fn all_known(&self) -> Vec<(Path, bool)> {
+        let ring = self.ring();
+        let is_there = |known: &Known| known.tag.is_some() && known.is_file;
+        ring.known.iter().map(|(path, known)| (path.clone(), is_there(known))).collect()
+    }
+
     /// The Referee has spoken to this incarnation: news of an earlier one is no longer taken.
     pub(crate) fn adopt(&self) {
         self.ring().is_adopted = true;
@@ -194,9 +204,9 @@ impl Announcer {
     /// Forgets everything and begins a new incarnation; a scan must follow.
     pub(crate) fn begin_epoch(&self, epoch: u64) {
         let mut ring = self.ring();
-        let activity = ring.activity;
+        let (activity, gone) = (ring.activity, ring.gone);
         *ring = Ring::new(epoch.max(ring.epoch + 1));
-        ring.activity = activity + 1;
+        (ring.activity, ring.gone) = (activity + 1, gone);
         drop(ring);
         self.room.notify_waiters();
     }
@@ -209,6 +219,11 @@ impl Announcer {
     /// Grows with everything that happens.
     pub(crate) fn activity(&self) -> u64 {
         self.ring().activity
+    }
+
+    /// How many paths were told to be gone since the driver began.
+    pub(crate) fn gone(&self) -> u64 {
+        self.ring().gone
     }
 
     /// Notes that something happened.
@@ -262,7 +277,8 @@ impl Announcer {
 impl Ring {
     fn new(epoch: u64) -> Self {
         let shards = std::array::from_fn(|_| Stream { first: 1, ..Stream::default() });
-        Self { epoch, is_adopted: false, shards, events: 0, known: BTreeMap::new(), activity: 0 }
+        let known = BTreeMap::new();
+        Self { epoch, is_adopted: false, shards, events: 0, known, activity: 0, gone: 0 }
     }
 
     /// This incarnation, and the number of its last event in `shard`.
@@ -282,7 +298,10 @@ impl Ring {
             | Event::Resolved { .. } => None,
         };
         if let Some(tag) = tag {
-            self.known.insert(event.path().clone(), Known { tag, sequence });
+            self.gone += u64::from(tag.is_none());
+            let is_file = !matches!(&event, Event::Seen { state, .. }
+                if state.content.kind == Kind::Directory);
+            self.known.insert(event.path().clone(), Known { tag, sequence, is_file });
         }
         stream.kept.push_back(event);
         self.events += 1;
