@@ -24,6 +24,7 @@ use crate::retries::Retries;
 use crate::serve::serve;
 use crate::service::{Problems, Shared};
 use crate::transfer::Puller;
+use crate::twins::Twins;
 use crate::watching::{Trees, look, scan_trees};
 
 const CHECK_PAUSE: Duration = Duration::from_secs(5);
@@ -84,7 +85,7 @@ async fn begin<P, F>(
     post: &Post,
     connect: &impl Fn(Setting) -> F,
     epoch: &mut u64,
-) -> Result<Session<P>, Fault>
+) -> Result<Session<Twins<P>>, Fault>
 where
     P: Plug,
     F: Future<Output = Result<P, Fault>> + Send,
@@ -107,7 +108,7 @@ where
         known,
         trash_days: trash_days.unwrap_or(TRASH_DAYS),
     };
-    let plug = connect(setting).await?;
+    let plug = Twins::over(connect(setting).await?);
     Ok(Session::new(post, plug, *epoch, incarnation))
 }
 
@@ -135,6 +136,7 @@ impl<P: Plug> Session<P> {
         let hints = Hints::default();
         let id = post.service.id;
         let shared = Shared {
+            abilities: plug.abilities(),
             plug: Arc::new(plug),
             store: post.store.clone(),
             announcer: Announcer::new(id, epoch),
@@ -146,7 +148,6 @@ impl<P: Plug> Session<P> {
             problems: Problems::default(),
             retries: Retries::default(),
             brake: Brake::new(&post.service),
-            abilities: P::manifest().abilities,
             busy: AtomicUsize::default(),
             scans: AtomicU64::default(),
             scanned: AtomicU64::default(),
