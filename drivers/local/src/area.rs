@@ -8,13 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onitu_plug::{Fault, clock};
-use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, RenameFlags, StatxFlags, mkdirat, openat, renameat_with, statx,
-    unlinkat,
-};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, StatxFlags, statx};
 use rustix::io::Errno;
 
 use crate::client::{Root, beneath};
+use crate::disk::{mkdirat, openat, renameat_with, unlinkat};
 use crate::fault::{fault, unavailable};
 use crate::mounts::Mounts;
 use crate::name::{OWN, OWN_ELSEWHERE};

@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use onitu_plug::{Fault, FaultKind, Path, Tag};
-use rustix::fs::{Access, AtFlags, Mode, OFlags, ResolveFlags, accessat, mkdirat, openat, openat2};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, ResolveFlags, accessat, openat, openat2};
 use rustix::io::Errno;
 use tokio::sync::Semaphore;
 
 use crate::area::{Area, Areas};
+use crate::disk::mkdirat;
 use crate::echo::Echo;
 use crate::fault::{changed, fault, unavailable};
 use crate::marker::Marker;

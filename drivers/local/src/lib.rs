@@ -11,6 +11,7 @@ mod area;
 mod change;
 mod client;
 mod commit;
+mod disk;
 mod echo;
 mod fault;
 mod flush;

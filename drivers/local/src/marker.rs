@@ -4,11 +4,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use onitu_plug::Fault;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, fsync, mkdirat, openat, renameat, statx};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::io::Errno;
 use rustix::path::Arg;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::{self, fsync, mkdirat, renameat};
 use crate::fault::{fault, unavailable};
 use crate::name::OWN;
 use crate::read::{read_all, write_all};
@@ -126,7 +127,7 @@ fn make(root: &OwnedFd, own: &OwnedFd, service: &str) -> Result<Said, Errno> {
     let flags =
         OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let new = format!("{FILE}.new");
-    let file = openat(own, &new, flags, Mode::from_raw_mode(0o600))?;
+    let file = disk::openat(own, &new, flags, Mode::from_raw_mode(0o600))?;
     write_all(&file, &bytes, 0)?;
     fsync(&file)?;
     renameat(own, &new, own, FILE)?;
