@@ -77,6 +77,11 @@ impl Root {
         &self.buffer
     }
 
+    /// What the user should know of the folder.
+    pub(crate) fn notice(&self) -> Option<String> {
+        self.marker.notice()
+    }
+
     /// The renames that the watch will tell of and that are Onitu's own.
     pub(crate) fn echo(&self) -> &Echo {
         &self.echo

@@ -16,6 +16,7 @@ mod echo;
 mod fault;
 mod flush;
 mod list;
+mod lock;
 mod marker;
 mod mounts;
 mod name;

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use crate::client::Root;
 use crate::fault::fault;
+use crate::lock;
 use crate::name;
 use crate::state::{self, There};
 
@@ -37,6 +38,9 @@ pub(crate) fn list(root: &Root, directory: &Path, listing: &Listing) -> Result<(
         let bytes = entry.file_name();
         if bytes == c"." || bytes == c".." {
             continue;
+        }
+        if bytes.to_bytes() == name::OWN.as_bytes() && !directory.is_root() {
+            lock::refuse_another(&dir, directory.as_str())?;
         }
         let found = match name::text(bytes) {
             Ok(text) if name::is_own_name(directory.as_str(), text) => None,

@@ -123,7 +123,7 @@ impl Stream<'_> {
         }
         self.watch_everything();
         if self.unwatched.is_none() {
-            self.hints.notice(None);
+            self.hints.notice(self.root.notice());
             self.hints.rescan("every directory is watched again");
         }
     }
