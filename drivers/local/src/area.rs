@@ -15,7 +15,7 @@ use crate::client::{Root, beneath};
 use crate::disk::{mkdirat, openat, renameat_with, unlinkat};
 use crate::fault::{fault, unavailable};
 use crate::mounts::Mounts;
-use crate::name::{OWN, OWN_ELSEWHERE};
+use crate::name::{FILES, OWN, OWN_ELSEWHERE};
 use crate::state::{Mount, mount_of};
 use crate::trash::{Trash, remove_tree};
 
@@ -138,7 +138,7 @@ impl Areas {
         if let Some(area) = others.get(&mount) {
             return Ok(Arc::clone(area));
         }
-        let name = format!("{OWN_ELSEWHERE}files");
+        let name = format!("{OWN_ELSEWHERE}{FILES}");
         let opened = self.mounts.note(root, path, mount).and_then(|top| {
             let top = root.directory(&top, OFlags::RDONLY)?;
             Area::open(top.as_fd(), &name, self.trash_days)

@@ -43,6 +43,11 @@ pub(crate) fn list(root: &Root, directory: &Path, listing: &Listing) -> Result<(
             lock::refuse_another(&dir, directory.as_str())?;
         }
         let found = match name::text(bytes) {
+            Ok(text) if name::is_reserved(text) => {
+                let shown =
+                    directory.join(text).map_or_else(|_| text.into(), |path| path.to_string());
+                Some(Found::Problem { name: text.to_owned(), fault: name::reserved(&shown) })
+            }
             Ok(text) if name::is_own_name(directory.as_str(), text) => None,
             Ok(text) => found(directory, text, state::at(&dir, bytes))?,
             Err(shown) => {

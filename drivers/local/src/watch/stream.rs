@@ -211,12 +211,17 @@ impl Stream<'_> {
         let joined = |name: &str| {
             if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
         };
+        let is_there = !flags.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM);
         let name = match name::text(name) {
+            Ok(name) if name::is_reserved(name) => {
+                let shown = joined(name);
+                let fault = is_there.then(|| name::reserved(&shown));
+                return self.hints.problem(shown, fault);
+            }
             Ok(name) if name::is_own_name(directory, name) => return,
             Ok(name) => name,
             Err(shown) => {
                 let shown = joined(&shown);
-                let is_there = !flags.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM);
                 let fault = is_there.then(|| name::not_text(&shown));
                 return self.hints.problem(shown, fault);
             }
