@@ -96,13 +96,36 @@ pub enum Event {
         /// Why.
         fault: Fault,
     },
+    /// Nothing usable is at the path, and nobody deleted it: the service wants it back.
+    Lost {
+        /// Where.
+        path: Path,
+    },
+    /// In the state that was told before stand other bytes than were told: a rotten copy, or an
+    /// edit that left size and times as they were.
+    Rotten {
+        /// Where.
+        path: Path,
+        /// What is there, with the checksum that was found.
+        state: State,
+    },
+    /// A person has looked at the conflict whose copy stands at the path, and keeps both.
+    Resolved {
+        /// Of the copy.
+        path: Path,
+    },
 }
 
 impl Event {
     /// The path it speaks of.
     pub fn path(&self) -> &Path {
         match self {
-            Self::Seen { path, .. } | Self::Gone { path, .. } | Self::Failed { path, .. } => path,
+            Self::Seen { path, .. }
+            | Self::Gone { path, .. }
+            | Self::Failed { path, .. }
+            | Self::Lost { path }
+            | Self::Rotten { path, .. }
+            | Self::Resolved { path } => path,
         }
     }
 
@@ -111,6 +134,7 @@ impl Event {
         match self {
             Self::Seen { order, .. } | Self::Gone { order, .. } => *order,
             Self::Failed { order, .. } => Some(*order),
+            Self::Lost { .. } | Self::Rotten { .. } | Self::Resolved { .. } => None,
         }
     }
 }

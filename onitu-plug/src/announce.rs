@@ -248,8 +248,8 @@ impl Ring {
         let sequence = stream.last() + 1;
         let tag = match &event {
             Event::Seen { state, .. } => Some(Some(state.tag)),
-            Event::Gone { .. } => Some(None),
-            Event::Failed { .. } => None,
+            Event::Gone { .. } | Event::Lost { .. } => Some(None),
+            Event::Failed { .. } | Event::Rotten { .. } | Event::Resolved { .. } => None,
         };
         if let Some(tag) = tag {
             self.known.insert(event.path().clone(), Known { tag, sequence });

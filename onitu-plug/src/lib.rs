@@ -6,6 +6,7 @@ mod announce;
 mod carry;
 mod claim;
 mod hints;
+mod learned;
 mod look;
 mod orders;
 mod plug;

@@ -171,13 +171,17 @@ async fn describe<P: Plug>(
     if finding.known == Some(state.tag) {
         let bytes_count = finding.hint == Hint::Written && state.content.kind != Kind::Directory;
         let recorded = content.and_then(|content| content.checksum);
-        if !bytes_count || recorded.is_none() {
+        let learned = shared.learned.take(path, state.tag).filter(|_| recorded.is_none());
+        if learned.is_some() {
+            state.content.checksum = learned;
+        } else if !bytes_count || recorded.is_none() {
             return Ok(None);
-        }
-        // Written within the same clock tick: only the bytes can tell.
-        state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
-        if state.content.checksum == recorded {
-            return Ok(None);
+        } else {
+            // Written within the same clock tick: only the bytes can tell.
+            state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
+            if state.content.checksum == recorded {
+                return Ok(None);
+            }
         }
     }
     let (moved_from, known_sum) = moved.map_or((None, None), |(from, sum)| (Some(from), sum));

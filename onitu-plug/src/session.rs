@@ -17,6 +17,7 @@ use onitu_core::{Fault, FaultKind, Path, Service, ServiceId, clock};
 use crate::announce::Announcer;
 use crate::claim::Claims;
 use crate::hints::Hints;
+use crate::learned::Learned;
 use crate::orders::Orders;
 use crate::plug::{Plug, Setting};
 use crate::retries::Retries;
@@ -144,6 +145,7 @@ impl<P: Plug> Session<P> {
             names: Mutex::default(),
             problems: Problems::default(),
             retries: Retries::default(),
+            learned: Learned::default(),
             abilities: P::manifest().abilities,
             busy: AtomicUsize::default(),
             scans: AtomicU64::default(),
@@ -178,7 +180,8 @@ impl<P: Plug> Session<P> {
         let router = bus.router(&Endpoint::contents(id)).await.map_err(closed)?;
         let orders = Orders::new(self.shared.clone(), self.puller.clone());
         let shared = &self.shared;
-        let served = serve(shared.plug.clone(), router, shared.hints.clone());
+        let served =
+            serve(shared.plug.clone(), router, shared.hints.clone(), shared.learned.clone());
         // The watch comes first: what changes while the scan runs is hinted at.
         tokio::select! {
             biased;

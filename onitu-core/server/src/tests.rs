@@ -50,7 +50,14 @@ pub(crate) fn record(kind: Kind, text: &str, holders: &[u16]) -> Record {
     let checksum = (kind != Kind::Directory).then(|| Checksum::of(text.as_bytes()));
     let size = text.len() as u64;
     let content = Content { kind, size, mtime_ns: 7, executable: false, checksum };
-    let mut record = Record { revision: 1, gone: false, content, holders: vec![], moved: None };
+    let mut record = Record {
+        revision: 1,
+        gone: false,
+        content,
+        holders: vec![],
+        moved: None,
+        ancestors: Vec::new(),
+    };
     for id in holders {
         record.set_holder(ServiceId(*id), 1, Tag::of(b"x"));
     }
