@@ -344,3 +344,6 @@ fn pause(failures: u32, kind: FaultKind) -> Duration {
     let last = if kind == FaultKind::Changed { RETRY_LAST / 6 } else { RETRY_LAST };
     (RETRY_FIRST * 2u32.saturating_pow(failures.saturating_sub(1).min(16))).min(last)
 }
+
+#[cfg(test)]
+mod tests;
