@@ -5,6 +5,7 @@
 mod commands;
 mod configuration;
 mod conflicts;
+mod crashes;
 mod directories;
 mod editors;
 mod faults;
@@ -18,6 +19,7 @@ mod names;
 mod operations;
 mod paths;
 mod renames;
+mod resume;
 mod rules;
 mod running;
 mod stopped;

@@ -1,65 +1,92 @@
-use std::collections::BTreeMap;
-
-use onitu_core::message::Event;
-use onitu_core::{Mode, ServiceId};
+use onitu_core::message::Action;
+use onitu_core::{Mode, ServiceId, Tag};
 
 use super::*;
 
-fn peer(epoch: u64) -> Peer {
+fn path(text: &str) -> Path {
+    Path::new(text).expect("valid")
+}
+
+/// A driver that is heard, with nothing to do.
+fn peer() -> Peer {
     let service = Service {
         id: ServiceId(1),
-        name: "nas".to_owned(),
-        driver: "local".to_owned(),
+        name: "one".to_owned(),
+        driver: "memory".to_owned(),
         mode: Mode::Sync,
         paused: false,
         options: BTreeMap::new(),
     };
-    Peer::new(service, Stream { epoch, last: [0; Shard::COUNT] })
+    let mut peer = Peer::new(service, Stream::default());
+    peer.more = false;
+    peer
 }
 
-/// One event, the `number`th of its shard in this epoch.
-fn batch(epoch: u64, number: u64) -> Batch {
-    let path = Path::new("file").expect("valid");
-    let shard = Shard::of(&path);
-    let events = vec![Event::Gone { path, order: None, moved_to: None }];
-    Batch { service: ServiceId(1), epoch, shard, first: number, events }
-}
-
-fn accepted(peer: &mut Peer, batch: Batch) -> usize {
-    let mut arrived = Vec::new();
-    peer.accept(batch, &mut arrived);
-    arrived.len()
+/// Sends an order to remove each of `paths`, numbered from 1.
+fn removes(peer: &mut Peer, paths: &[&str]) {
+    for (id, text) in (1..).zip(paths) {
+        let action = Action::Remove { expect: Tag::of(b"") };
+        peer.sent(&Order { id, path: path(text), action });
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn late_news_of_a_dead_incarnation_is_passed_over() {
-    let mut peer = peer(0);
-    assert_eq!(accepted(&mut peer, batch(7, 1)), 1);
-    assert_eq!(accepted(&mut peer, batch(8, 1)), 1, "a new incarnation counts from 1");
-    assert_eq!(accepted(&mut peer, batch(7, 2)), 0);
-    assert_eq!(accepted(&mut peer, batch(8, 1)), 0, "heard twice");
-    assert_eq!(accepted(&mut peer, batch(8, 2)), 1);
+async fn a_directory_is_looked_at_at_once_when_the_last_path_below_it_is_gone() {
+    let mut peer = peer();
+    removes(&mut peer, &["top/one", "top/two"]);
+    peer.wait(&path("top"), Duration::from_secs(1));
+    peer.wait(&path("top/below"), Duration::from_secs(1));
+    peer.ended(1);
+    peer.wake(&path("top"));
+    assert_eq!(peer.take_queue(), [], "another order below is under way");
+    peer.ended(2);
+    peer.wake(&path("top"));
+    assert_eq!(peer.take_queue(), [], "a directory below waits itself");
+    peer.wake(&path("top/below"));
+    assert_eq!(peer.take_queue(), [path("top/below")]);
+    peer.done(&path("top/below"));
+    peer.wake(&path("top"));
+    assert_eq!(peer.take_queue(), [path("top")]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_incarnation_numbered_by_a_clock_that_went_back_is_heard_once_the_other_is_silent() {
-    let mut peer = peer(0);
-    assert_eq!(accepted(&mut peer, batch(1_000, 1)), 1);
-    // Its driver died; the clock was set back, and the store forgot what it had known.
-    assert_eq!(accepted(&mut peer, batch(10, 1)), 0, "the other one may still live");
-    tokio::time::sleep(Duration::from_millis(limits::SILENCE_MS + 1)).await;
-    assert_eq!(accepted(&mut peer, batch(10, 1)), 1);
-    assert_eq!(accepted(&mut peer, batch(10, 2)), 1);
-    assert_eq!(peer.stream.epoch, 10);
+async fn what_only_sorts_near_a_directory_is_not_below_it() {
+    let mut peer = peer();
+    removes(&mut peer, &["to", "top", "top 2/file", "top-2", "topmost/file"]);
+    peer.wait(&path("top"), Duration::from_secs(1));
+    peer.wake(&path("top"));
+    assert_eq!(peer.take_queue(), [], "its own order is under way");
+    peer.ended(2);
+    peer.wait(&path("top"), Duration::from_secs(1));
+    peer.wake(&path("top"));
+    assert_eq!(peer.take_queue(), [path("top")]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gap_is_asked_for_and_not_passed_over() {
-    let mut peer = peer(0);
-    assert_eq!(accepted(&mut peer, batch(7, 1)), 1);
-    assert_eq!(accepted(&mut peer, batch(7, 3)), 0, "the second is missing");
-    let gaps = peer.gaps();
-    assert_eq!(gaps, [(batch(7, 3).shard, 1)]);
-    assert_eq!(accepted(&mut peer, batch(7, 2)), 1);
-    assert_eq!(accepted(&mut peer, batch(7, 3)), 1);
+async fn a_directory_whose_work_is_partly_in_the_store_is_listed_only_now_and_then() {
+    let mut peer = peer();
+    peer.more = true;
+    peer.wait(&path("top"), Duration::from_secs(1));
+    peer.wake(&path("top"));
+    assert_eq!(peer.take_queue(), []);
+    let wake = peer.next_wake().expect("it is due");
+    assert_eq!(wake - Instant::now(), WAKE_PAUSE);
+    tokio::time::advance(WAKE_PAUSE).await;
+    peer.let_go();
+    assert_eq!(peer.take_queue(), [path("top")]);
+    assert_eq!(peer.next_wake(), None, "it is let go once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_let_go_when_its_time_has_come_and_not_before() {
+    let mut peer = peer();
+    peer.wait(&path("late"), Duration::from_secs(2));
+    peer.wait(&path("soon"), Duration::from_secs(1));
+    tokio::time::advance(Duration::from_millis(999)).await;
+    peer.let_go();
+    assert_eq!(peer.take_queue(), []);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    peer.let_go();
+    assert_eq!(peer.take_queue(), [path("soon")]);
+    assert_eq!(peer.next_wake(), Some(Instant::now() + Duration::from_secs(1)));
 }
