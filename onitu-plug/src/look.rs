@@ -95,8 +95,8 @@ async fn find<P: Plug>(
     while let Some((mut finding, state)) = looks.next().await {
         match state {
             Ok(state) => {
-                if shared.retries.looked_at(&finding.path) {
-                    shared.problems.clear(finding.path.as_str());
+                if state.is_none() {
+                    mended(shared, &finding.path);
                 }
                 finding.state = state;
                 findings.push(finding);
@@ -121,6 +121,13 @@ fn former_names<P: Plug>(shared: &Shared<P>, findings: &[Finding]) -> Vec<(Path,
     let waiting: BTreeSet<Path> = new.filter_map(|tag| shared.brake.waiting_under(tag)).collect();
     let is_there = |path: &Path| findings.iter().any(|finding| finding.path == *path);
     waiting.into_iter().filter(|path| !is_there(path)).map(|path| (path, Hint::Changed)).collect()
+}
+
+/// The path is no problem any more, if a look was what it waited for.
+fn mended<P: Plug>(shared: &Shared<P>, path: &Path) {
+    if shared.retries.looked_at(path) {
+        shared.problems.clear(path.as_str());
+    }
 }
 
 /// One path's fault is the path's problem; only a lost service ends the session.
@@ -222,6 +229,11 @@ async fn appearances<P: Plug>(
         })
         .buffered(LOOKS_AT_ONCE);
     while let Some((finding, event)) = described.next().await {
+        // Only now, after what was there could be read as well: else a file that can be seen but
+        // not read would be tried without a growing pause, and be no problem in between.
+        if event.is_ok() {
+            mended(shared, &finding.path);
+        }
         match event {
             Ok(Some(event)) => {
                 if let Some(event) = appearance(shared, &finding, event, manner) {
@@ -350,7 +362,14 @@ pub(crate) async fn checksum<P: Plug>(
         size += bytes.len() as u64;
         hasher.update(&bytes);
     }
-    if size != state.content.size {
+    let told = state.content.size;
+    if size != told {
+        let now = plug.look(path).await?;
+        if now.is_some_and(|now| now.tag == state.tag && now.content.size == told) {
+            // It hasn't changed, so it won't ever be otherwise: nobody need look again and again.
+            let message = format!("`{path}` is told to have {told} bytes, but {size} can be read");
+            return Err(Fault::new(FaultKind::Corrupt, message));
+        }
         let message = format!("`{path}` changed while it was read");
         return Err(Fault::new(FaultKind::Changed, message));
     }

@@ -123,7 +123,7 @@ async fn register(redis: &str, name: &str) -> Result<(Arc<dyn Store>, Service), 
     let store = loop {
         match RedisStore::connect(redis).await {
             Ok(store) => break store,
-            Err(error @ onitu_core::store::StoreError::Unavailable(_)) => {
+            Err(error) if error.may_pass() => {
                 tracing::debug!("{error}");
                 tokio::time::sleep(RETRY).await;
             }

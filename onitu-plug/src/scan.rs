@@ -128,6 +128,12 @@ async fn find_orphans<P: Plug>(
     Ok(())
 }
 
+/// Whether it can be the name of something directly inside a directory; a driver's word is not
+/// enough.
+fn is_name(name: &str) -> bool {
+    !name.contains('/') && Path::root().join(name).is_ok()
+}
+
 async fn list<P: Plug>(shared: &Shared<P>, directory: &Path) -> Result<Listed, Fault> {
     let (pages, mut listing) = mpsc::channel(2);
     let mut entries = BTreeMap::new();
@@ -136,6 +142,11 @@ async fn list<P: Plug>(shared: &Shared<P>, directory: &Path) -> Result<Listed, F
         while let Some(page) = listing.recv().await {
             for found in page {
                 match found {
+                    Found::Entry { name, .. } if !is_name(&name) => {
+                        let text = format!("the driver told of {name:?}, which is no file's name");
+                        let fault = Fault::new(FaultKind::InvalidName, text);
+                        shared.problems.note(&format!("{directory}/{name:?}"), &fault);
+                    }
                     Found::Entry { name, state } => {
                         entries.insert(name, state);
                     }

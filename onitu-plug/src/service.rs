@@ -141,7 +141,7 @@ impl<P: Plug> Shared<P> {
 }
 
 async fn wait_for_store(error: StoreError, pause: &mut Duration) -> Result<(), Fault> {
-    if !matches!(error, StoreError::Unavailable(_)) {
+    if !error.may_pass() {
         return Err(Fault::new(FaultKind::Unavailable, error.to_string()));
     }
     tokio::time::sleep(*pause).await;

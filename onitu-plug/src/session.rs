@@ -306,3 +306,31 @@ fn ended(end: Result<(), BusError>) -> Fault {
 fn lost(end: Result<(), Fault>) -> Fault {
     end.err().unwrap_or_else(|| Fault::new(FaultKind::Bug, "a task ended by itself"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_incarnation_is_later_than_the_known_one_whatever_the_clock_says() {
+        clock::simulate(1_700_000_000_000);
+        let first = next_epoch(0);
+        assert!(next_epoch(first) > first, "two in one millisecond");
+        // Back by six hours, by fifty years, and to where a machine without a battery begins.
+        for now_ms in [1_700_000_000_000 - 6 * 3_600_000, 100_000_000_000, 0] {
+            clock::simulate(now_ms);
+            assert_eq!(next_epoch(first), first + 1, "{now_ms}");
+        }
+        clock::simulate(1_700_000_000_000 + 6 * 3_600_000);
+        let later = next_epoch(first);
+        assert!(later > first + 1 && next_epoch(later) > later);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_store_is_no_reason_to_begin_where_an_earlier_incarnation_was() {
+        clock::simulate(1_700_000_000_000);
+        let first = next_epoch(0);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(next_epoch(0) > first, "nothing is known, but the clock went on");
+    }
+}

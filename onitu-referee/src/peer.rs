@@ -376,4 +376,6 @@ fn pause(failures: u32, kind: FaultKind) -> Duration {
 }
 
 #[cfg(test)]
+mod epochs;
+#[cfg(test)]
 mod tests;

@@ -33,6 +33,8 @@ const INPUTS_MAX: usize = 1_024;
 const ROUND_EVENTS_MAX: usize = 4_096;
 const TICK: Duration = Duration::from_secs(1);
 const STORE_RETRY: Duration = Duration::from_millis(50);
+/// The longest pause after a store that answers has refused what was decided again and again.
+const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What reaches the loop.
 pub(crate) enum Input {
@@ -82,6 +84,7 @@ impl Referee {
     /// read at all (a newer layout, damage) ends it.
     pub async fn run(mut self) -> Result<std::convert::Infallible, StoreError> {
         let mut next_tick = Instant::now();
+        let mut pause = STORE_RETRY;
         loop {
             if Instant::now() >= next_tick || self.incarnation.is_none() {
                 self.attempt_tick().await?;
@@ -111,8 +114,13 @@ impl Referee {
             // Now, and not before the wait: what is let go is looked at in this turn.
             self.let_go();
             match self.turn(heard).await {
-                Ok(()) => {}
-                Err(error) => self.recover(error)?,
+                Ok(()) => pause = STORE_RETRY,
+                Err(error) => {
+                    self.recover(error)?;
+                    // One that can be read but takes no writes would be asked without end.
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(REFUSED_PAUSE_MAX);
+                }
             }
         }
     }
@@ -141,7 +149,7 @@ impl Referee {
 
     /// After an error of the store nothing is known of what took effect: its own word counts.
     fn recover(&mut self, error: StoreError) -> Result<(), StoreError> {
-        if !matches!(error, StoreError::Unavailable(_)) {
+        if !error.may_pass() {
             return Err(error);
         }
         tracing::warn!("{error}; trying again");
@@ -151,8 +159,8 @@ impl Referee {
 
     async fn attempt_tick(&mut self) -> Result<(), StoreError> {
         match self.tick().await {
-            Err(StoreError::Unavailable(reason)) => {
-                tracing::debug!("the store is away: {reason}");
+            Err(error) if error.may_pass() => {
+                tracing::debug!("{error}");
                 self.incarnation = None;
                 Ok(())
             }

@@ -3,38 +3,149 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use onitu_tests::{House, Must, soon};
+use onitu_tests::{House, Must, soon, tree};
 use serde_json::Value;
 
-const HOSTILE: [&str; 24] = [
+const HOSTILE: [&str; 120] = [
+    // Control characters, and what looks like an end.
     "line\nbreak",
+    "\n",
     "tab\tand\r",
+    "Icon\r",
+    "\u{1}",
+    "\u{8}\u{8}\u{8}",
+    "\u{1}\u{7f}\u{1b}[31m",
+    "\u{7f}",
+    "\u{85}next line",
+    "\u{2028}line separator",
+    "\u{1b}]0;title\u{7}",
+    // Shells, globs, escapes, other programs' syntax.
     "\"double\" and 'single'",
     "*.[a-z]{x,y}?",
-    ".hidden",
+    "*",
+    "?",
+    "~",
+    "~root",
+    "$HOME `id` ;&|",
+    "$(id)",
+    "back\\slash\\x41",
+    "%s%n%00",
+    "%2e%2e%2f",
+    "&amp;<b>",
+    "{02}:d:",
+    "[onitu]",
+    "#",
+    "!",
+    "a=b",
+    "'",
+    "\"",
+    "`",
+    "\\",
+    "a,b",
+    "@photos",
+    // Dashes, dots and spaces.
     "-rf",
+    "-",
     "--",
+    "--help",
+    ".hidden",
+    "..hidden",
+    "...",
+    "....",
+    "a..b",
+    ". ",
+    " .",
+    " ",
     "trailing space ",
     "trailing dot.",
+    "trailing dots...",
     " leading space",
-    "...",
-    "~",
-    "back\\slash\\x41",
-    "$HOME `id` ;&|",
-    "%s%n%00",
-    "\u{1}\u{7f}\u{1b}[31m",
-    "emoji 🦀👩‍👩‍👧",
+    "two  spaces",
+    "\u{a0}no-break",
+    "\u{3000}wide",
+    // What other systems keep for themselves, or can't hold.
+    "CON",
+    "con",
+    "NUL",
+    "nul.txt",
+    "aux.txt",
+    "COM1",
+    "lpt9.tar.gz",
+    "PRN.",
+    "CONIN$",
+    "a:b|c<d>e",
+    "C:",
+    "C:\\evil",
+    "..\\..\\evil",
+    "\\\\server\\share",
+    "file:stream",
+    "desktop.ini",
+    "Thumbs.db",
+    ".DS_Store",
+    "._resource",
+    "lost+found",
+    ".git",
+    "~$letter.docx",
+    "#auto#",
+    ".#lock",
+    "file~",
+    "0",
+    "NaN",
+    "null",
+    "true",
+    // Letters: composed, look-alikes, direction, nothing to see, the last ones there are.
     "é composed",
     "e\u{301} decomposed",
     "é",
     "e\u{301}",
+    "A",
+    "\u{391}",
+    "\u{410}",
+    "\u{ff21}",
+    "K",
+    "\u{212a}",
+    "\u{c5}",
+    "\u{212b}",
+    "ß",
+    "ẞ",
+    "ﬁ",
+    "fi",
+    "İ",
+    "ı",
+    "…",
+    "a\u{2044}b",
+    "a\u{2215}b",
     "\u{202e}txt.exe",
-    "CON",
-    "a:b|c<d>e",
+    "\u{200b}",
+    "zero\u{200d}width\u{feff}",
+    "\u{ad}soft",
+    "\u{fffd}",
+    "\u{fffe}",
+    "\u{10ffff}",
+    "emoji 🦀👩‍👩‍👧",
+    // Like Onitu's own.
+    ".onitux",
+    ".Onitu",
+    "onitu",
+    "service",
+    "resume-1-x",
+    "swap-1-0000018c-12345678",
+    "a (conflict nas 1234567).txt",
+    "a (conflict a 1234567)",
+    "(conflict b 0000000)",
+];
+
+/// Names that are no text, as the kernel has them and as they are shown.
+const NO_TEXT: [(&[u8], &str); 5] = [
+    (b"\xff", r"\xFF"),
+    (b"caf\xE9.txt", r"caf\xE9.txt"),
+    (b"overlong \xc0\xaf", r"overlong \xC0\xAF"),
+    (b"surrogate \xed\xa0\x80", r"surrogate \xED\xA0\x80"),
+    (b"cut off \xe2\x82", r"cut off \xE2\x82"),
 ];
 
 #[test]
-fn hostile_names_of_files_directories_and_links_travel_as_they_are() {
+fn every_hostile_name_arrives_byte_for_byte_or_is_told_for_that_file_alone() {
     let house = House::new(&["a", "b", "c"]);
     let files = house.files("a");
     for name in HOSTILE {
@@ -42,9 +153,37 @@ fn hostile_names_of_files_directories_and_links_travel_as_they_are() {
         files.write(format!("directories/{name}/{name}"), "inside");
         files.link(format!("directories/link to {name}"), name);
     }
+    for (name, _) in NO_TEXT {
+        std::fs::write(house.root("a").join(OsStr::from_bytes(name)), "no text").unwrap();
+    }
+    let reserved = [".onitu-tmp-mine", "directories/.onitu-tmp-9"];
+    for name in reserved {
+        files.write(name, "whose?");
+    }
+    files.write("directories/.onitu/service", "of a user, and no marker");
     house.wait();
+    for name in HOSTILE {
+        for other in ["b", "c"] {
+            assert_eq!(house.files(other).read(name).unwrap(), format!("file {name}").as_bytes());
+        }
+    }
+    soon("the others are told", || {
+        let service = house.service("a").unwrap();
+        let problems = service["problems"].as_array().unwrap();
+        let told: Vec<_> = problems.iter().filter_map(|it| it["path"].as_str()).collect();
+        let expected = NO_TEXT.iter().map(|(_, shown)| *shown).chain(reserved);
+        expected.clone().all(|name| told.contains(&name)) && told.len() == expected.count()
+    });
+    for name in reserved {
+        assert_eq!(files.read(name).unwrap(), b"whose?");
+        files.remove(name);
+    }
+    for (name, _) in NO_TEXT {
+        std::fs::remove_file(house.root("a").join(OsStr::from_bytes(name))).unwrap();
+    }
+    soon("they are problems no more", || house.service("a").unwrap()["problems_total"] == 0);
     house.assert_alike();
-    assert_eq!(house.status()["entries"], HOSTILE.len() * 4 + 1);
+    assert_eq!(house.status()["entries"], HOSTILE.len() * 4 + 3);
     let listed = house.json(&["ls", "--json"]);
     let paths: Vec<&str> =
         listed.as_array().unwrap().iter().filter_map(|entry| entry["path"].as_str()).collect();
@@ -53,6 +192,23 @@ fn hostile_names_of_files_directories_and_links_travel_as_they_are() {
         let explained = house.json(&["explain", "--json", "--", name]);
         assert_eq!(explained["path"], name);
         assert_eq!(explained["holders"].as_array().unwrap().len(), 3, "{explained}");
+    }
+}
+
+#[test]
+fn names_like_conflict_copies_are_kept_apart_from_real_ones() {
+    let mut house = House::prepared(&["a", "b"]);
+    house.files("a").write("note (conflict b 1234567).txt", "a user's, who likes such names");
+    house.files("a").write("note.txt", "from a");
+    house.files("b").write("note.txt", "from b");
+    house.up();
+    house.wait();
+    house.assert_same_contents();
+    assert_eq!(house.status()["entries"], 3);
+    let names = tree(house.root("a"));
+    let contents: Vec<_> = names.keys().filter_map(|name| house.files("a").read(name)).collect();
+    for content in ["a user's, who likes such names", "from a", "from b"] {
+        assert!(contents.contains(&content.as_bytes().to_vec()), "{names:?}");
     }
 }
 

@@ -103,9 +103,11 @@ pub fn modified_ns(file: &Path) -> i64 {
     metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec()
 }
 
-/// Sets the modification time.
-pub fn set_modified_ns(file: &Path, ns: u64) {
-    let times = FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + Duration::from_nanos(ns));
+/// Sets the modification time, in nanoseconds since the epoch.
+pub fn set_modified_ns(file: &Path, ns: i64) {
+    let apart = Duration::from_nanos(ns.unsigned_abs());
+    let epoch = SystemTime::UNIX_EPOCH;
+    let times = FileTimes::new().set_modified(if ns < 0 { epoch - apart } else { epoch + apart });
     let open = File::options().write(true).open(file).or_else(|_| File::open(file)).must("open");
     open.set_times(times).must("set the time");
 }

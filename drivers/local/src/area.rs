@@ -8,16 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onitu_plug::{Fault, FaultKind, clock};
-use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, RenameFlags, StatxFlags, mkdirat, openat, renameat_with, statx,
-    unlinkat,
-};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, StatxFlags, statx};
 use rustix::io::Errno;
 
 use crate::client::{Root, beneath};
+use crate::disk::{mkdirat, openat, renameat_with, unlinkat};
 use crate::fault::{fault, unavailable};
 use crate::mounts::Mounts;
-use crate::name::{OWN, OWN_ELSEWHERE};
+use crate::name::{FILES, OWN, OWN_ELSEWHERE};
 use crate::spelling;
 use crate::state::{Mount, mount_of};
 use crate::trash::{Trash, remove_tree};
@@ -141,7 +139,7 @@ impl Areas {
         if let Some(area) = others.get(&mount) {
             return Ok(Arc::clone(area));
         }
-        let name = format!("{OWN_ELSEWHERE}files");
+        let name = format!("{OWN_ELSEWHERE}{FILES}");
         let opened = self.mounts.note(root, path, mount).and_then(|top| {
             let top = root.directory(&top, OFlags::RDONLY)?;
             Area::open(top.as_fd(), &name, self.trash_days)

@@ -5,12 +5,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use onitu_plug::{Bytes, Content, Fault, FaultKind, Kind, Path, State, Tag};
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, openat};
 use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::area::Area;
 use crate::client::Root;
+use crate::disk::{fsync, mkdirat, renameat_with, unlinkat};
 use crate::fault::{changed, fault};
 use crate::flush::Flush;
 use crate::name;
@@ -53,6 +54,9 @@ impl Work {
     /// Does what can be done out of sight; `flush` gets what must be durable before
     /// [`Ready::apply`].
     pub(crate) fn prepare(self, root: &Root, flush: &mut Flush) -> Result<Ready, Fault> {
+        if let Self::Rename { from, expect_from, to, expect_to } = &self {
+            swap::prepare_rename(root, flush, (from, *expect_from), (to, *expect_to))?;
+        }
         let Self::Place { path, content, expect, body } = self else {
             return Ok(Ready::Rest(self));
         };
@@ -124,8 +128,15 @@ pub(crate) fn parent(
     let parent = parent.map_err(|errno| match errno {
         Errno::NOENT => changed(path),
         errno => fault("write", path, errno),
-    })?;
-    let area = root.area(&parent, path)?;
+    });
+    let found = parent.and_then(|parent| Ok((root.area(&parent, path)?, parent)));
+    if found.is_err() {
+        // The next attempt finds these directories made, and would not flush them.
+        for dir in &made {
+            fsync(dir).map_err(|errno| fault("flush", path, errno))?;
+        }
+    }
+    let (area, parent) = found?;
     for dir in made {
         flush.add(dir, &area);
     }

@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use onitu_plug::{Fault, FaultKind, Path, Tag};
-use rustix::fs::{Access, AtFlags, Mode, OFlags, ResolveFlags, accessat, mkdirat, openat, openat2};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, ResolveFlags, accessat, openat, openat2};
 use rustix::io::Errno;
 use tokio::sync::Semaphore;
 
 use crate::area::{Area, Areas};
+use crate::disk::mkdirat;
 use crate::echo::Echo;
 use crate::fault::{changed, fault, unavailable};
 use crate::marker::Marker;
@@ -85,6 +86,11 @@ impl Root {
     /// Permits for bytes that wait in memory.
     pub(crate) fn buffer(&self) -> &Arc<Semaphore> {
         &self.buffer
+    }
+
+    /// What the user should know of the folder.
+    pub(crate) fn notice(&self) -> Option<String> {
+        self.marker.notice()
     }
 
     /// The renames that the watch will tell of and that are Onitu's own.

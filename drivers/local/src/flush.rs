@@ -3,10 +3,10 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::{fsync, syncfs};
 use rustix::io::Errno;
 
 use crate::area::Area;
+use crate::disk::{fsync, syncfs};
 
 /// Up to so many files and directories are flushed one by one, more by one call for all of their
 /// file system. Measured on ext4 with four and eight placements under way, flushing up to eight
@@ -44,7 +44,7 @@ impl Flush {
         if many {
             areas.iter().try_for_each(|area| syncfs(area.tmp()))
         } else {
-            few.iter().try_for_each(fsync)
+            few.iter().try_for_each(|one| fsync(&**one))
         }
     }
 }

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use crate::client::Root;
 use crate::fault::fault;
+use crate::lock;
 use crate::name;
 use crate::spelling::TWIN;
 use crate::state::{self, There};
@@ -40,7 +41,15 @@ pub(crate) fn list(root: &Root, directory: &Path, listing: &Listing) -> Result<(
         if bytes == c"." || bytes == c".." {
             continue;
         }
+        if bytes.to_bytes() == name::OWN.as_bytes() && !directory.is_root() {
+            lock::refuse_another(&dir, directory.as_str())?;
+        }
         let found = match name::text(bytes) {
+            Ok(text) if name::is_reserved(text) => {
+                let shown =
+                    directory.join(text).map_or_else(|_| text.into(), |path| path.to_string());
+                Some(Found::Problem { name: text.to_owned(), fault: name::reserved(&shown) })
+            }
             Ok(text) if name::is_own_name(directory.as_str(), text) => None,
             Ok(text) => found(directory, text, state::at(&dir, bytes))?,
             Err(shown) => {

@@ -1,15 +1,18 @@
 //! `.onitu/service`, by which a root is told from an empty mount point or somebody else's folder.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use onitu_plug::Fault;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, fsync, mkdirat, openat, renameat, statx};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::io::Errno;
 use rustix::path::Arg;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::{self, fsync, mkdirat, renameat};
 use crate::fault::{fault, unavailable};
+use crate::lock::Lock;
 use crate::name::OWN;
 use crate::read::{read_all, write_all};
 
@@ -32,11 +35,11 @@ pub(crate) struct Marker {
     /// Of the root and of the marker file.
     root: Inode,
     file: Inode,
-    path: PathBuf,
+    lock: Arc<Lock>,
 }
 
 /// Device and inode number.
-type Inode = (u32, u32, u64);
+pub(crate) type Inode = (u32, u32, u64);
 
 impl Marker {
     /// Reads the marker of the root `fd`, or makes it if the root is new to Onitu.
@@ -62,26 +65,28 @@ impl Marker {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let own = openat(fd, OWN, flags, Mode::empty())
             .map_err(|errno| unavailable(fault("open", format!("{shown}/{OWN}"), errno).message))?;
-        let said = match read(&own) {
-            Ok(said) => said,
-            Err(Errno::NOENT) if known => return Err(lost(root)),
-            Err(Errno::NOENT) => make(fd, &own, service)
-                .map_err(|errno| unavailable(fault("write", path.display(), errno).message))?,
-            Err(errno) => {
-                return Err(unavailable(fault("read the marker", path.display(), errno).message));
-            }
-        };
-        if said.service != service {
-            return Err(unavailable(format!(
-                "the folder `{shown}` belongs to the service `{}`, not to `{service}`: give each \
-                 service a folder of its own; if the service was renamed, remove `{}`",
-                said.service,
-                path.display()
-            )));
+        let mut said = read_for(&own, root, service)?;
+        if said.is_none() && known {
+            return Err(lost(root));
         }
+        // Two that come to a new folder at once must not both make its marker.
+        let lock = Lock::take(fd, &own, &shown.to_string(), service)?;
+        if said.is_none() {
+            said = read_for(&own, root, service)?;
+        }
+        let said = match said {
+            Some(said) => said,
+            None => make(fd, &own, service)
+                .map_err(|errno| unavailable(fault("write", path.display(), errno).message))?,
+        };
         let inodes = (inode(fd, c""), inode(&own, FILE));
         let (Ok(root), Ok(file)) = inodes else { return Err(lost(root)) };
-        Ok(Self { said, root, file, path })
+        Ok(Self { said, root, file, lock })
+    }
+
+    /// What the user should know of the folder.
+    pub(crate) fn notice(&self) -> Option<String> {
+        self.lock.notice()
     }
 
     /// Whether the root and the marker are still those of [`Self::claim`], by their paths.
@@ -92,16 +97,43 @@ impl Marker {
                 root.display()
             )));
         }
-        if inode(CWD, self.path.as_path()) == Ok(self.file) {
-            return Ok(());
+        // By the path, which needs no descriptor: there may be none left.
+        let is_ours = inode(fd, format!("{OWN}/{FILE}")) == Ok(self.file) || {
+            // Restored or copied, it may be another file that says the same.
+            let own = openat(fd, OWN, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+            own.and_then(|own| read(&own)).is_ok_and(|said| said == self.said)
+        };
+        if !is_ours {
+            return Err(lost(root));
         }
-        // Restored or copied, it may be another file that says the same.
-        let own = openat(fd, OWN, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        match own.and_then(|own| read(&own)) {
-            Ok(said) if said == self.said => Ok(()),
-            _ => Err(lost(root)),
+        if self.lock.stands(fd) {
+            Ok(())
+        } else {
+            let text = format!("the lock of the folder `{}` was removed", root.display());
+            Err(unavailable(format!("{text}: it is taken again")))
         }
     }
+}
+
+/// What the marker says, if there is one; refused if it names another service.
+fn read_for(own: &OwnedFd, root: &Path, service: &str) -> Result<Option<Said>, Fault> {
+    let (shown, path) = (root.display(), root.join(OWN).join(FILE));
+    let said = match read(own) {
+        Ok(said) => said,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(errno) => {
+            return Err(unavailable(fault("read the marker", path.display(), errno).message));
+        }
+    };
+    if said.service != service {
+        return Err(unavailable(format!(
+            "the folder `{shown}` belongs to the service `{}`, not to `{service}`: give each \
+             service a folder of its own; if the service was renamed, remove `{}`",
+            said.service,
+            path.display()
+        )));
+    }
+    Ok(Some(said))
 }
 
 fn lost(root: &Path) -> Fault {
@@ -126,7 +158,7 @@ fn make(root: &OwnedFd, own: &OwnedFd, service: &str) -> Result<Said, Errno> {
     let flags =
         OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let new = format!("{FILE}.new");
-    let file = openat(own, &new, flags, Mode::from_raw_mode(0o600))?;
+    let file = disk::openat(own, &new, flags, Mode::from_raw_mode(0o600))?;
     write_all(&file, &bytes, 0)?;
     fsync(&file)?;
     renameat(own, &new, own, FILE)?;
@@ -135,7 +167,8 @@ fn make(root: &OwnedFd, own: &OwnedFd, service: &str) -> Result<Said, Errno> {
     Ok(said)
 }
 
-fn inode(dir: impl AsFd, path: impl Arg) -> Result<Inode, Errno> {
+/// The inode of `path` in `dir`, of `dir` itself if `path` is empty.
+pub(crate) fn inode(dir: impl AsFd, path: impl Arg) -> Result<Inode, Errno> {
     let stat = statx(dir, path, AtFlags::EMPTY_PATH, StatxFlags::INO | StatxFlags::TYPE)?;
     Ok((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino))
 }

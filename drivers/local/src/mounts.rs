@@ -7,10 +7,11 @@ use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
 use onitu_plug::Fault;
-use rustix::fs::{Mode, OFlags, fsync, openat, renameat};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::client::Root;
+use crate::disk::{self, fsync, renameat};
 use crate::fault::{fault, unavailable};
 use crate::name::OWN;
 use crate::read::{read_all, write_all};
@@ -76,7 +77,7 @@ impl Mounts {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let new = format!("{FILE}.new");
-        let file = openat(&self.dir, &new, flags, Mode::from_raw_mode(0o600))?;
+        let file = disk::openat(&self.dir, &new, flags, Mode::from_raw_mode(0o600))?;
         write_all(&file, &bytes, 0)?;
         fsync(&file)?;
         renameat(&self.dir, &new, &self.dir, FILE)?;

@@ -9,6 +9,8 @@ use onitu_plug::{Fault, FaultKind, Path};
 pub(crate) const OWN: &str = ".onitu";
 /// Begins what Onitu keeps on other file systems mounted below the root.
 pub(crate) const OWN_ELSEWHERE: &str = ".onitu-tmp-";
+/// Ends it.
+pub(crate) const FILES: &str = "files";
 
 /// Whether `name` in the directory `parent` (as text) is Onitu's own: never shown, never taken.
 pub(crate) fn is_own_name(parent: &str, name: &str) -> bool {
@@ -22,14 +24,27 @@ pub(crate) fn is_own(path: &Path) -> bool {
     is_own_name("", first) || names.any(|name| is_own_name("below", name))
 }
 
+/// Whether `name` is one of Onitu's own that it never gives: somebody else's file has it, which is
+/// told and left alone.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.strip_prefix(OWN_ELSEWHERE).is_some_and(|rest| rest != FILES)
+}
+
+/// The fault of such a name.
+pub(crate) fn reserved(shown: &str) -> Fault {
+    let text = format!(
+        "`{shown}` is a name that Onitu keeps for itself: rename it to have it synchronized"
+    );
+    Fault::new(FaultKind::InvalidName, text)
+}
+
 /// Refuses what can't be a user's path.
 pub(crate) fn check(path: &Path) -> Result<(), Fault> {
     if path.is_root() {
         return Err(Fault::new(FaultKind::Denied, "the root itself can't be changed"));
     }
     if is_own(path) {
-        let text = format!("`{path}` is a name that Onitu keeps for itself");
-        return Err(Fault::new(FaultKind::InvalidName, text));
+        return Err(reserved(path.as_str()));
     }
     Ok(())
 }
@@ -81,6 +96,12 @@ mod tests {
         for users in ["a/.onitu", ".onitux", "x.onitu-tmp-1", ".onitu-tmp", "a/.onitu/b"] {
             assert!(!is_own(&path(users)) && check(&path(users)).is_ok(), "{users}");
         }
+    }
+
+    #[test]
+    fn only_what_onitu_never_makes_is_somebody_elses() {
+        assert!(is_reserved(".onitu-tmp-9") && is_reserved(".onitu-tmp-"));
+        assert!(!is_reserved(".onitu-tmp-files") && !is_reserved(".onitu") && !is_reserved("x"));
     }
 
     #[test]

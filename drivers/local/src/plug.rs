@@ -76,6 +76,9 @@ impl Plug for Local {
     }
 
     async fn watch(&self, hints: Hints) -> Result<(), Fault> {
+        if let Some(notice) = self.root.notice() {
+            hints.notice(Some(notice));
+        }
         self.watch.run(hints).await
     }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use onitu_plug::{Bytes, Content, Fault, FaultKind, Kind, Path, Source, Tag, limits};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, Mode, OFlags, fadvise, openat, readlinkat};
-use rustix::io::{Errno, pread, pwrite};
+use rustix::io::{Errno, pread};
 use tokio::task::spawn_blocking;
 
 use crate::client::Root;
+use crate::disk::pwrite;
 use crate::fault::{changed, fault, lost};
 use crate::name;
 use crate::spelling::TWIN;

@@ -8,12 +8,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use onitu_plug::{Checksum, Fault, Hasher, Kind, Path, State, Tag, conflict};
-use rustix::fs::{Mode, OFlags, RenameFlags, openat, readlinkat, renameat_with};
+use rustix::fs::{Mode, OFlags, RenameFlags, openat, readlinkat};
 use rustix::io::Errno;
 
 use crate::area::Area;
 use crate::change::{parent, remove_directory};
 use crate::client::Root;
+use crate::disk::{fsync, renameat_with};
 use crate::fault::{changed, fault};
 use crate::flush::Flush;
 use crate::name;
@@ -104,6 +105,23 @@ pub(crate) fn remove(
     Ok(())
 }
 
+/// Makes what is missing of the directories of `to`, if the rename can go on: they must be durable
+/// before something is moved into them, or a power failure could take it with them.
+pub(crate) fn prepare_rename(
+    root: &Root,
+    flush: &mut Flush,
+    (from, expect_from): (&Path, Tag),
+    (to, expect_to): (&Path, Option<Tag>),
+) -> Result<(), Fault> {
+    name::check(from)?;
+    name::check(to)?;
+    root.still(from, expect_from)?;
+    if !root.look(to)?.is(expect_to) {
+        return Err(changed(to));
+    }
+    parent(root, flush, to, expect_to).map(drop)
+}
+
 /// Renames `from` to `to`; each comes with the state it must be in.
 pub(crate) fn rename(
     root: &Root,
@@ -153,6 +171,9 @@ pub(crate) fn rename(
         return Err(changed(from));
     };
     if let Some((day, id)) = kept {
+        // Were only what follows on the disk after a power failure, and not the exchange, the
+        // trash would have taken the renamed file's only name.
+        fsync(&from_dir).and_then(|()| fsync(&to_dir)).map_err(failed)?;
         day.take(&from_dir, from.name(), &id).map_err(failed)?;
         let taken = state::at(day.dir(), id.as_str()).map_err(failed)?;
         if !taken.is(expect_to) {

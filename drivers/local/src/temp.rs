@@ -6,11 +6,12 @@ use std::sync::Arc;
 use onitu_plug::{Bytes, Content, Kind, State};
 use rustix::fs::{
     AtFlags, FlockOperation, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, fchmod,
-    fchown, flock, ftruncate, futimens, mkdirat, openat, renameat, symlinkat, unlinkat,
+    fchown, flock,
 };
 use rustix::io::Errno;
 
 use crate::area::{Area, inode_of};
+use crate::disk::{ftruncate, futimens, mkdirat, openat, renameat, symlinkat, unlinkat};
 use crate::read::write_all;
 use crate::state::{self, Standing, There};
 

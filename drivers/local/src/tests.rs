@@ -4,6 +4,8 @@ mod changes;
 mod durability;
 mod links;
 mod lists;
+mod locks;
+mod ordering;
 mod reads;
 mod roots;
 mod watches;

@@ -8,11 +8,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onitu_plug::{Path, clock};
-use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with, unlinkat,
-};
-use rustix::io::{Errno, write};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 use serde::Serialize;
+
+use crate::disk::{append, mkdirat, openat, renameat_with, unlinkat};
 
 const INDEX: &str = "index";
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -53,7 +53,7 @@ impl Trash {
         let mut line = serde_json::to_vec(&line).map_err(|_| Errno::INVAL)?;
         line.push(b'\n');
         // One call on a file opened for appending: lines never mix.
-        if write(&day.index, &line)? == line.len() { Ok((day, id)) } else { Err(Errno::NOSPC) }
+        if append(&day.index, &line)? == line.len() { Ok((day, id)) } else { Err(Errno::NOSPC) }
     }
 
     /// Today's directory, made if need be; what is too old goes when the day changes.

@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use onitu_plug::{Fault, Hints};
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 
 use crate::client::Root;
+use crate::disk::{openat, unlinkat};
 use crate::fault::{fault, lost, unavailable};
 
 /// So long may the kernel take to tell of a file that was made to see whether it does.

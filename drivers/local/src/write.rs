@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use onitu_plug::{Bytes, Content, Fault, FaultKind, Hasher, Kind, Path, Sink, State, Tag, limits};
-use rustix::fs::{fdatasync, fsync};
 use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -12,6 +11,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::change::{Body, Work};
 use crate::client::Root;
 use crate::commit::Commit;
+use crate::disk::{fdatasync, fsync};
 use crate::fault::{changed, fault, lost};
 use crate::name;
 use crate::read::{read_at, write_all};

@@ -69,6 +69,7 @@ impl Core {
     }
 
     async fn stored(&self, registry: &Registry) -> Result<Stored, StoreError> {
+        self.store.check_writes().await?;
         let counts = self.store.counts().await?;
         let reports = self.store.reports().await?;
         let mut problems = BTreeMap::new();

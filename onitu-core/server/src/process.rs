@@ -108,8 +108,8 @@ async fn connect(url: &str) -> Result<RedisStore, StoreError> {
     let mut wait = TEND_AGAIN;
     loop {
         match RedisStore::connect(url).await {
-            Err(StoreError::Unavailable(reason)) => {
-                warn!("waiting for the metadata store: {reason}");
+            Err(error) if error.may_pass() => {
+                warn!("waiting for the metadata store: {error}");
                 sleep(wait).await;
                 wait = (wait * 2).min(TEND_EVERY);
             }

@@ -25,6 +25,13 @@ pub enum StoreError {
     /// No connection, or it broke: whether the last write took effect is unknown. Try again.
     #[error("the store can't be reached: {0}")]
     Unavailable(String),
+    /// It can be read but takes no writes, because it can't keep them: the disk is full, most
+    /// often. Try again.
+    #[error(
+        "the store can't write its file ({0}): make room on the disk of the state directory; it \
+         goes on by itself"
+    )]
+    Full(String),
     /// It was written by a newer Onitu.
     #[error(
         "the store was written by a newer Onitu (layout {found}, this one knows {known}): update"
@@ -43,6 +50,13 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl StoreError {
+    /// Whether it may pass by itself: what was tried is tried again.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Full(_))
+    }
 }
 
 /// Which store this is. Either part changes when what was known may have been lost.
@@ -192,6 +206,10 @@ pub trait Store: Send + Sync + 'static {
     async fn reports(&self) -> Result<BTreeMap<ServiceId, Report>, StoreError>;
     /// Notes what a driver says of itself.
     async fn set_report(&self, service: ServiceId, report: &Report) -> Result<(), StoreError>;
+    /// Fails while the store can be read but takes no writes.
+    async fn check_writes(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// Bytes of memory the server uses for it all, as far as it can tell.
     async fn used_memory_bytes(&self) -> Result<u64, StoreError>;
 }

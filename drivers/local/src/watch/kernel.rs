@@ -55,7 +55,7 @@ pub(super) fn begin(
         let missing = match try_begin(root, limits) {
             Ok(begun) => {
                 if told {
-                    hints.notice(None);
+                    hints.notice(root.notice());
                 }
                 return Ok(Some(begun));
             }

@@ -124,7 +124,7 @@ impl Stream<'_> {
         }
         self.watch_everything();
         if self.unwatched.is_none() {
-            self.hints.notice(None);
+            self.hints.notice(self.root.notice());
             self.hints.rescan("every directory is watched again");
         }
     }
@@ -230,12 +230,17 @@ impl Stream<'_> {
         let joined = |name: &str| {
             if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
         };
+        let is_there = !flags.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM);
         let name = match name::text(name) {
+            Ok(name) if name::is_reserved(name) => {
+                let shown = joined(name);
+                let fault = is_there.then(|| name::reserved(&shown));
+                return self.hints.problem(shown, fault);
+            }
             Ok(name) if name::is_own_name(directory, name) => return,
             Ok(name) => name,
             Err(shown) => {
                 let shown = joined(&shown);
-                let is_there = !flags.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM);
                 let fault = is_there.then(|| name::not_text(&shown));
                 return self.hints.problem(shown, fault);
             }

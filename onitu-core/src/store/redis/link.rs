@@ -203,10 +203,10 @@ fn told(error: &ServerError, key: &str) -> StoreError {
         Some(details) => format!("{} {details}", error.code()),
         None => error.code().to_owned(),
     };
-    if error.code() == "WRONGTYPE" {
-        StoreError::Damaged { key: key.to_owned(), reason }
-    } else {
-        StoreError::Unavailable(reason)
+    match error.code() {
+        "WRONGTYPE" => StoreError::Damaged { key: key.to_owned(), reason },
+        "MISCONF" => StoreError::Full(error.details().unwrap_or_default().to_owned()),
+        _ => StoreError::Unavailable(reason),
     }
 }
 

@@ -244,6 +244,19 @@ impl Store for RedisStore {
         self.link.run(&pipe).await.map(|_| ())
     }
 
+    async fn check_writes(&self) -> Result<(), StoreError> {
+        let mut pipe = Pipeline::new();
+        pipe.cmd("INFO").arg("persistence");
+        let [info] = value::exactly(self.link.run(&pipe).await?)?;
+        let info: InfoDict = value::read(info, "INFO persistence")?;
+        match info.get::<String>("aof_last_write_status") {
+            Some(status) if status != "ok" => {
+                Err(StoreError::Full("its last write of the append-only file failed".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn used_memory_bytes(&self) -> Result<u64, StoreError> {
         let mut pipe = Pipeline::new();
         pipe.cmd("INFO").arg("memory");
