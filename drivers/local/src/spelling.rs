@@ -8,10 +8,10 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, ResolveFlags, StatxFlags, openat, openat2, statx, unlinkat,
-};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
 use rustix::io::Errno;
+
+use crate::disk::{openat, unlinkat};
 
 /// A twin stands at the name: the kernel's word for a name that is not unique, which it uses for
 /// nothing like it.
@@ -22,10 +22,10 @@ pub(crate) fn folds(dir: BorrowedFd, name: &str) -> Result<bool, Errno> {
     let made = format!("{name}-fold-caf\u{e9}");
     let others = [format!("{name}-FOLD-caf\u{e9}"), format!("{name}-fold-cafe\u{301}")];
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    openat(dir, &made, flags, Mode::from_raw_mode(0o600))?;
+    openat(dir, made.as_str(), flags, Mode::from_raw_mode(0o600))?;
     let found = others.iter().map(|other| exists(dir, other)).collect::<Result<Vec<_>, _>>();
     // What can't be removed now is removed as a leftover later.
-    let _ = unlinkat(dir, &made, AtFlags::empty());
+    let _ = unlinkat(dir, made.as_str(), AtFlags::empty());
     Ok(found?.contains(&true))
 }
 
