@@ -27,7 +27,7 @@ pub fn conflict_path(path: &Path, service: &str, checksum: Checksum, digits: usi
 }
 
 /// Stem and extension (with its dot); a leading dot begins no extension.
-fn split_name(name: &str) -> (&str, &str) {
+pub(crate) fn split_name(name: &str) -> (&str, &str) {
     match name.rfind('.') {
         Some(at) if at > 0 && name.len() - at <= 64 => name.split_at(at),
         _ => (name, ""),

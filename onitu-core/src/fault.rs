@@ -26,6 +26,10 @@ pub enum FaultKind {
     Unavailable,
     /// The service can't hold such a name.
     InvalidName,
+    /// A *twin* stands there: a name that the service can't tell from this one. Answered only by
+    /// drivers without exact names, and only to the runtime, which then holds the path under
+    /// another name.
+    Taken,
     /// The driver can't do this at all.
     Unsupported,
     /// What was read is not what was promised: length or checksum differ.

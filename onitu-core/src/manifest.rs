@@ -70,7 +70,8 @@ pub struct Abilities {
     pub symlinks: bool,
     /// A file's tag survives its rename, so that a scan recognizes it.
     pub tag_survives_rename: bool,
-    /// Tells `a` from `A` and composed from decomposed letters.
+    /// Tells `a` from `A` and composed from decomposed letters. If not, it keeps the spelling a
+    /// name was made with, and the runtime holds the twins of its names under encoded ones.
     pub exact_names: bool,
     /// Keeps what it removes or replaces in a trash.
     pub trash: bool,

@@ -110,6 +110,17 @@ pub enum Event {
         /// What is there, with the checksum that was found.
         state: State,
     },
+    /// A whole copy of a revision whose checksum nobody had told is here under a temporary name; it
+    /// is put in place when this is committed, so that a driver that dies before it can tell what
+    /// it placed leaves nothing that nobody recognizes.
+    Fetched {
+        /// Where it will stand.
+        path: Path,
+        /// What it is.
+        revision: u64,
+        /// As ordered, with the checksum that was found.
+        content: Content,
+    },
     /// A person has looked at the conflict whose copy stands at the path, and keeps both.
     Resolved {
         /// Of the copy.
@@ -126,6 +137,7 @@ impl Event {
             | Self::Failed { path, .. }
             | Self::Lost { path }
             | Self::Rotten { path, .. }
+            | Self::Fetched { path, .. }
             | Self::Resolved { path } => path,
         }
     }
@@ -135,7 +147,10 @@ impl Event {
         match self {
             Self::Seen { order, .. } | Self::Gone { order, .. } => *order,
             Self::Failed { order, .. } => Some(*order),
-            Self::Lost { .. } | Self::Rotten { .. } | Self::Resolved { .. } => None,
+            Self::Lost { .. }
+            | Self::Rotten { .. }
+            | Self::Fetched { .. }
+            | Self::Resolved { .. } => None,
         }
     }
 }

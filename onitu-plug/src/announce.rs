@@ -110,6 +110,28 @@ impl Announcer {
         self.news.notify_one();
     }
 
+    /// As [`Announcer::announce`], and returns when the Referee has committed it; false if it never
+    /// will, because this incarnation is over.
+    pub(crate) async fn confirm(&self, event: Event) -> bool {
+        let (epoch, shard) = (self.epoch(), Shard::of(event.path()));
+        self.announce(vec![event]).await;
+        // Others may have announced since: a later number is confirmed no sooner.
+        let (_, number) = self.ring().last(shard);
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            let (now, is_committed) = {
+                let ring = self.ring();
+                (ring.epoch, ring.shards[shard.index()].first > number)
+            };
+            if now != epoch || is_committed {
+                return now == epoch;
+            }
+            room.await;
+        }
+    }
+
     /// What unacknowledged events say of `path`: the outer [`None`] when they say nothing.
     #[allow(clippy::option_option, reason = "unknown, known to be gone, known to be so")]
     pub(crate) fn known(&self, path: &Path) -> Option<Option<Tag>> {
@@ -259,13 +281,21 @@ impl Ring {
         Self { epoch, is_adopted: false, shards, events: 0, known, activity: 0, gone: 0 }
     }
 
+    /// This incarnation, and the number of its last event in `shard`.
+    fn last(&self, shard: Shard) -> (u64, u64) {
+        (self.epoch, self.shards[shard.index()].last())
+    }
+
     fn push(&mut self, event: Event) {
         let stream = &mut self.shards[Shard::of(event.path()).index()];
         let sequence = stream.last() + 1;
         let tag = match &event {
             Event::Seen { state, .. } => Some(Some(state.tag)),
             Event::Gone { .. } | Event::Lost { .. } => Some(None),
-            Event::Failed { .. } | Event::Rotten { .. } | Event::Resolved { .. } => None,
+            Event::Failed { .. }
+            | Event::Rotten { .. }
+            | Event::Fetched { .. }
+            | Event::Resolved { .. } => None,
         };
         if let Some(tag) = tag {
             self.gone += u64::from(tag.is_none());

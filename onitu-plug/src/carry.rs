@@ -115,8 +115,11 @@ impl<P: Plug> Carrier<'_, P> {
                 revision,
                 source_name: self.shared.name_of(source.service),
             };
-            match self.puller.attempt(self.plug(), &wanted, *source).await {
-                Ok(state) => return Ok(state),
+            match self.puller.fetch(self.plug(), &wanted, *source).await {
+                Ok(arrived) => {
+                    self.tell_fetched(&wanted, arrived.content).await?;
+                    return arrived.place().await;
+                }
                 Err(Failure { side: Side::Here, fault }) => return Err(fault),
                 // The next source may do better.
                 Err(Failure { side: Side::Source, fault }) => last = fault,
@@ -127,6 +130,18 @@ impl<P: Plug> Carrier<'_, P> {
             last.kind = FaultKind::NotFound;
         }
         Err(last)
+    }
+
+    /// Nothing is placed whose checksum isn't on record: should this process die before it tells
+    /// what it placed, the next one's scan finds out by it that this was no user's.
+    async fn tell_fetched(&self, wanted: &Wanted, content: Content) -> Result<(), Fault> {
+        let (path, revision) = (wanted.path.clone(), wanted.revision);
+        let told = wanted.content.checksum.is_some()
+            || self.shared.announcer.confirm(Event::Fetched { path, revision, content }).await;
+        if told {
+            return Ok(());
+        }
+        Err(Fault::new(FaultKind::Cancelled, "the store has lost what it had"))
     }
 
     /// If the bytes here are the wanted ones already, sets mtime and the executable bit: nothing

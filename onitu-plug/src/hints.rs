@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onitu_core::Path;
+use onitu_core::{Path, twin};
 use tokio::sync::Notify;
 
 /// Most paths that wait to be looked at.
@@ -29,6 +29,8 @@ pub enum Hint {
 #[derive(Clone, Default)]
 pub struct Hints {
     shared: Arc<Shared>,
+    /// Whether paths are told as the service spells them, and some stand for others.
+    decodes: bool,
 }
 
 #[derive(Default)]
@@ -51,8 +53,18 @@ pub struct Gathered {
 }
 
 impl Hints {
+    /// The same, for a watcher that tells the names under which a service holds paths.
+    pub(crate) fn decoding(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), decodes: true }
+    }
+
+    fn meant(&self, path: Path) -> Path {
+        if self.decodes { twin::decode_path(&path) } else { path }
+    }
+
     /// `path` may have changed.
     pub fn tell(&self, path: Path, hint: Hint) {
+        let path = self.meant(path);
         self.with(|gathered| gathered.tell(path, hint));
     }
 
@@ -60,7 +72,7 @@ impl Hints {
     pub fn tell_all(&self, told: impl IntoIterator<Item = (Path, Hint)>) {
         self.with(|gathered| {
             for (path, hint) in told {
-                gathered.tell(path, hint);
+                gathered.tell(self.meant(path), hint);
             }
         });
     }

@@ -8,7 +8,6 @@ mod carry;
 mod claim;
 mod control;
 mod hints;
-mod learned;
 mod look;
 mod orders;
 mod plug;
@@ -20,6 +19,7 @@ mod serve;
 mod service;
 mod session;
 mod transfer;
+mod twins;
 mod watching;
 
 pub use bytes::Bytes;
@@ -28,9 +28,10 @@ pub use onitu_core::manifest::{Abilities, Manifest, OptionKind, OptionSpec};
 pub use onitu_core::message::VERSION as PROTOCOL_VERSION;
 pub use onitu_core::{
     Checksum, Content, Fault, FaultKind, Hasher, InvalidPath, Kind, Path, State, Tag, clock,
-    conflict, limits,
+    conflict, limits, twin,
 };
 pub use plug::{Found, Listing, Plug, Setting, Sink, Source};
 #[cfg(feature = "process")]
 pub use run::run;
 pub use session::{Post, keep};
+pub use twins::{TwinSink, Twins};

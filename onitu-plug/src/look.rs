@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use onitu_core::message::Event;
-use onitu_core::{Checksum, Fault, FaultKind, Hasher, Kind, Path, Record, State, Tag, limits};
+use onitu_core::{
+    Checksum, Fault, FaultKind, Hasher, Kind, Path, Record, ServiceId, State, Tag, limits,
+};
 
 use crate::brake::Manner;
 use crate::claim::Claim;
@@ -303,24 +305,23 @@ async fn describe<P: Plug>(
     if finding.known == Some(state.tag) {
         let bytes_count = finding.hint == Hint::Written && state.content.kind != Kind::Directory;
         let recorded = content.and_then(|content| content.checksum);
-        let learned = shared.learned.take(path, state.tag).filter(|_| recorded.is_none());
-        if learned.is_some() {
-            state.content.checksum = learned;
-        } else if !bytes_count || recorded.is_none() {
+        if !bytes_count || recorded.is_none() {
             return Ok(None);
-        } else {
-            // Written within the same clock tick: only the bytes can tell.
-            state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
-            if state.content.checksum == recorded {
-                return Ok(None);
-            }
+        }
+        // Written within the same clock tick: only the bytes can tell.
+        state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
+        if state.content.checksum == recorded {
+            return Ok(None);
         }
     }
     let (moved_from, known_sum) = moved.map_or((None, None), |(from, sum)| (Some(from), sum));
     state.content.checksum = state.content.checksum.or(known_sum);
     if state.content.kind != Kind::Directory && state.content.checksum.is_none() {
         let touched_only = content.is_some_and(|content| content.size == state.content.size);
-        if touched_only || state.content.size <= limits::INLINE_BYTES_MAX {
+        // Who isn't known to hold what is recorded may hold it, or an earlier revision, all the
+        // same: only the bytes can tell.
+        let is_behind = finding.record.is_some() && content.is_none();
+        if touched_only || is_behind || state.content.size <= limits::INLINE_BYTES_MAX {
             state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
         } else {
             // A file nobody may read is this service's problem, not that of all who would pull it.
@@ -356,6 +357,13 @@ pub(crate) async fn checksum<P: Plug>(
     Ok(hasher.finish())
 }
 
+/// The checksum of what `service` holds under `tag`, if the record knows it. What was announced and
+/// isn't committed yet is another state, of which it knows nothing.
+fn sum_of(record: &Record, service: ServiceId, tag: Tag) -> Option<Checksum> {
+    let held = record.holder(service).filter(|held| held.tag == tag)?;
+    (held.revision == record.revision).then_some(record.content.checksum).flatten()
+}
+
 #[derive(Default)]
 struct Moves {
     /// New path → old path, and the checksum the store knows for it.
@@ -383,11 +391,31 @@ fn recognize_moves<P: Plug>(shared: &Shared<P>, findings: &[Finding]) -> Moves {
             continue;
         }
         if let Some(old) = gone.remove(&state.tag) {
-            let record = old.record.as_ref().filter(|record| record.is_current_on(shared.id));
-            let sum = record.and_then(|record| record.content.checksum);
+            let sum = old.record.as_ref().and_then(|record| sum_of(record, shared.id, state.tag));
             moves.from.insert(finding.path.clone(), (old.path.clone(), sum));
             moves.to.insert(old.path.clone(), finding.path.clone());
         }
     }
     moves
+}
+
+#[cfg(test)]
+mod tests {
+    use onitu_core::Content;
+
+    use super::*;
+
+    #[test]
+    fn a_checksum_is_taken_from_the_record_only_for_the_state_it_speaks_of() {
+        let (service, other) = (ServiceId(1), ServiceId(2));
+        let checksum = Some(Checksum::of(b"first"));
+        let mut record = Record::new(Content { checksum, ..Content::DIRECTORY });
+        let [told, announced] = [Tag::of(b"1"), Tag::of(b"2")];
+        record.set_holder(service, 1, told);
+        assert_eq!(sum_of(&record, service, told), checksum);
+        assert_eq!(sum_of(&record, service, announced), None, "edited since, and not committed");
+        assert_eq!(sum_of(&record, other, told), None);
+        record.revision = 2;
+        assert_eq!(sum_of(&record, service, told), None, "it holds an earlier revision");
+    }
 }

@@ -7,7 +7,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use onitu_core::manifest::Manifest;
+use onitu_core::manifest::{Abilities, Manifest};
 use onitu_core::{Content, Fault, Hasher, Path, State, Tag};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -50,6 +50,22 @@ pub type Listing = mpsc::Sender<Vec<Found>>;
 
 /// A storage, as one driver process sees it. All methods may be called at the same time from many
 /// tasks, except that no two of them change one path at once.
+///
+/// A storage may be unable to tell some names from each other: `a` and `A`, or composed and
+/// decomposed letters. They are *twins*. Its driver denies the ability `exact_names` and makes up
+/// for it, for every component of a path:
+///
+/// - It spells names as they were made, and tells them so in listings and hints.
+/// - A path is what is spelled exactly so. Where only a twin stands, [`Plug::look`] finds nothing,
+///   [`Plug::list`] is `NotFound`, [`Plug::read`] and [`Plug::set_attributes`] are `Changed`, and
+///   [`Plug::remove`] succeeds and leaves the twin alone.
+/// - What would need a name whose twin stands there is [`onitu_core::FaultKind::Taken`] and
+///   changes nothing: at [`Plug::write`] where that is known by then, at the latest at
+///   [`Sink::place`], [`Plug::make_directory`] and [`Plug::rename`].
+/// - Renaming something to a twin of its own name spells it anew, or is `Taken` like any other if
+///   the storage can't do that in one step.
+///
+/// The runtime then holds the path under another name that the driver need not know of.
 pub trait Plug: Sized + Send + Sync + 'static {
     /// The driver's own options, as its manifest describes them.
     type Options: DeserializeOwned + Send;
@@ -60,6 +76,12 @@ pub trait Plug: Sized + Send + Sync + 'static {
 
     /// Name, options and abilities; constant.
     fn manifest() -> Manifest;
+
+    /// What this very storage can do: what the manifest says, or less where that depends on what
+    /// was connected. Constant as long as it is connected.
+    fn abilities(&self) -> Abilities {
+        Self::manifest().abilities
+    }
 
     /// Opens the storage. Repeated with growing pauses while it fails.
     ///

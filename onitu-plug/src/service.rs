@@ -14,7 +14,6 @@ use crate::announce::Announcer;
 use crate::brake::Brake;
 use crate::claim::Claims;
 use crate::hints::Hints;
-use crate::learned::Learned;
 use crate::plug::Plug;
 use crate::retries::Retries;
 
@@ -37,8 +36,6 @@ pub(crate) struct Shared<P> {
     pub(crate) problems: Problems,
     pub(crate) retries: Retries,
     pub(crate) brake: Brake,
-    /// Checksums that the records lack.
-    pub(crate) learned: Learned,
     pub(crate) abilities: Abilities,
     /// Things under way that a settled service hasn't: looks, scans, orders.
     pub(crate) busy: AtomicUsize,

@@ -18,13 +18,13 @@ use crate::brake::{Brake, brake};
 use crate::claim::Claims;
 use crate::control::{UnderWay, control};
 use crate::hints::Hints;
-use crate::learned::Learned;
 use crate::orders::Orders;
 use crate::plug::{Plug, Setting};
 use crate::retries::Retries;
 use crate::serve::serve;
 use crate::service::{Problems, Shared};
 use crate::transfer::Puller;
+use crate::twins::Twins;
 use crate::watching::{Trees, look, scan_trees};
 
 const CHECK_PAUSE: Duration = Duration::from_secs(5);
@@ -85,7 +85,7 @@ async fn begin<P, F>(
     post: &Post,
     connect: &impl Fn(Setting) -> F,
     epoch: &mut u64,
-) -> Result<Session<P>, Fault>
+) -> Result<Session<Twins<P>>, Fault>
 where
     P: Plug,
     F: Future<Output = Result<P, Fault>> + Send,
@@ -108,7 +108,7 @@ where
         known,
         trash_days: trash_days.unwrap_or(TRASH_DAYS),
     };
-    let plug = connect(setting).await?;
+    let plug = Twins::over(connect(setting).await?);
     Ok(Session::new(post, plug, *epoch, incarnation))
 }
 
@@ -136,6 +136,7 @@ impl<P: Plug> Session<P> {
         let hints = Hints::default();
         let id = post.service.id;
         let shared = Shared {
+            abilities: plug.abilities(),
             plug: Arc::new(plug),
             store: post.store.clone(),
             announcer: Announcer::new(id, epoch),
@@ -146,9 +147,7 @@ impl<P: Plug> Session<P> {
             names: Mutex::default(),
             problems: Problems::default(),
             retries: Retries::default(),
-            learned: Learned::default(),
             brake: Brake::new(&post.service),
-            abilities: P::manifest().abilities,
             busy: AtomicUsize::default(),
             scans: AtomicU64::default(),
             scanned: AtomicU64::default(),
@@ -183,8 +182,7 @@ impl<P: Plug> Session<P> {
         let orders = Orders::new(self.shared.clone(), self.puller.clone());
         let shared = &self.shared;
         let under_way = UnderWay { shared, trees: &self.trees, quiet: &self.quiet };
-        let served =
-            serve(shared.plug.clone(), router, shared.hints.clone(), shared.learned.clone());
+        let served = serve(shared.plug.clone(), router, shared.hints.clone());
         // The watch comes first: what changes while the scan runs is hinted at.
         tokio::select! {
             biased;

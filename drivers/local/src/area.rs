@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onitu_plug::{Fault, clock};
+use onitu_plug::{Fault, FaultKind, clock};
 use rustix::fs::{
     AtFlags, Dir, Mode, OFlags, RenameFlags, StatxFlags, mkdirat, openat, renameat_with, statx,
     unlinkat,
@@ -18,6 +18,7 @@ use crate::client::{Root, beneath};
 use crate::fault::{fault, unavailable};
 use crate::mounts::Mounts;
 use crate::name::{OWN, OWN_ELSEWHERE};
+use crate::spelling;
 use crate::state::{Mount, mount_of};
 use crate::trash::{Trash, remove_tree};
 
@@ -146,6 +147,16 @@ impl Areas {
             Area::open(top.as_fd(), &name, self.trash_days)
         });
         let (area, _) = opened.map_err(|errno| fault("write below", path, errno))?;
+        let folds = spelling::folds(area.tmp.as_fd(), &area.name());
+        if folds.map_err(|errno| fault("write below", path, errno))? && !root.folds() {
+            return Err(Fault::new(
+                FaultKind::Denied,
+                format!(
+                    "nothing is written below `{path}`: another file system is mounted there, \
+                     which can't tell all names from each other; make it a service of its own"
+                ),
+            ));
+        }
         let area = Arc::new(area);
         others.insert(mount, Arc::clone(&area));
         Ok(area)
@@ -186,6 +197,11 @@ impl Areas {
                 .map_err(|errno| fault("clear the trash below", OWN, errno))?;
         }
         Ok(())
+    }
+
+    /// Whether the root's file system can't tell all names from each other.
+    pub(crate) fn fold(&self) -> Result<bool, Errno> {
+        spelling::folds(self.own.tmp.as_fd(), &self.own.name())
     }
 
     /// Whether the root's file system renames as safely as this driver needs.

@@ -14,6 +14,7 @@ use crate::client::Root;
 use crate::fault::{changed, fault};
 use crate::flush::Flush;
 use crate::name;
+use crate::spelling::TWIN;
 use crate::state::{self, There};
 use crate::swap;
 use crate::temp::{Temp, dress};
@@ -58,7 +59,7 @@ impl Work {
         name::check(&path)?;
         let failed = |errno| fault("write", &path, errno);
         let (parent, area) = parent(root, flush, &path, expect)?;
-        let there = state::at(&parent, path.name()).map_err(failed)?;
+        let there = root.at(&parent, &path).map_err(failed)?;
         if !there.is(expect) {
             return Err(changed(&path));
         }
@@ -149,11 +150,8 @@ fn place(
     };
     let parent = root.flushable_parent(path).map_err(failed)?;
     let area = Arc::clone(temp.area());
-    let there = if expect.is_some() {
-        state::at(&parent, path.name()).map_err(failed)?
-    } else {
-        There::Nothing
-    };
+    let there =
+        if expect.is_some() { root.at(&parent, path).map_err(failed)? } else { There::Nothing };
     if !there.is(expect) {
         return Err(changed(path));
     }
@@ -197,7 +195,7 @@ fn make_directory(
     name::check(path)?;
     let failed = |errno| fault("make the directory", path, errno);
     let (parent, area) = parent(root, flush, path, expect)?;
-    let there = state::at(&parent, path.name()).map_err(failed)?;
+    let there = root.at(&parent, path).map_err(failed)?;
     match there.state() {
         Some(state) if state.content.kind == Kind::Directory => return Ok(state),
         _ if !there.is(expect) => return Err(changed(path)),
@@ -214,7 +212,7 @@ fn make_directory(
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(failed(errno)),
         }
-        let there = state::at(&parent, path.name()).map_err(failed)?;
+        let there = root.at(&parent, path).map_err(failed)?;
         let made = there.state().filter(|state| state.content.kind == Kind::Directory);
         made.ok_or_else(|| changed(path))?
     };
@@ -231,11 +229,11 @@ fn set_attributes(
 ) -> Result<State, Fault> {
     name::check(path)?;
     let failed = |errno| match errno {
-        Errno::NOENT | Errno::LOOP => changed(path),
+        Errno::NOENT | Errno::LOOP | TWIN => changed(path),
         errno => fault("set the attributes of", path, errno),
     };
     let (parent, area) = parent(root, flush, path, Some(expect))?;
-    let there = state::at(&parent, path.name()).map_err(failed)?;
+    let there = root.at(&parent, path).map_err(failed)?;
     let old = there.state().filter(|_| there.is(Some(expect))).ok_or_else(|| changed(path))?;
     if old.content.kind != Kind::File {
         return Ok(old);

@@ -18,6 +18,7 @@ use crate::echo::Echo;
 use crate::fault::{changed, fault, unavailable};
 use crate::marker::Marker;
 use crate::name;
+use crate::spelling::{self, TWIN};
 use crate::state::{self, There};
 
 /// Most bytes of small files that wait in memory to be written.
@@ -32,6 +33,7 @@ pub(crate) struct Root {
     areas: Areas,
     buffer: Arc<Semaphore>,
     echo: Echo,
+    folds: bool,
 }
 
 impl Root {
@@ -56,9 +58,18 @@ impl Root {
         })?;
         let buffer = Arc::new(Semaphore::new(BUFFER_BYTES_MAX));
         let service = service.to_owned();
-        let root = Self { fd, path, service, marker, areas, buffer, echo: Echo::default() };
-        root.areas.check_renames(&shown)?;
-        Ok(root)
+        areas.check_renames(&shown)?;
+        let folds = areas.fold().map_err(|errno| {
+            let why = fault("write in", &shown, errno);
+            unavailable(format!("{why}: the folder must be writable"))
+        })?;
+        let echo = Echo::default();
+        Ok(Self { fd, path, service, marker, areas, buffer, echo, folds })
+    }
+
+    /// Whether the file system can't tell all names from each other.
+    pub(crate) fn folds(&self) -> bool {
+        self.folds
     }
 
     /// The name of the service.
@@ -94,7 +105,12 @@ impl Root {
     }
 
     /// Opens the directory `path` (as text; empty for the root) beneath the root.
+    ///
+    /// Where a twin of it stands: [`TWIN`].
     pub(crate) fn directory(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        if self.folds {
+            spelling::check(self.fd.as_fd(), path)?;
+        }
         beneath(self.fd.as_fd(), if path.is_empty() { "." } else { path }, flags)
     }
 
@@ -115,6 +131,9 @@ impl Root {
         path: &Path,
         mut made: impl FnMut(OwnedFd),
     ) -> Result<OwnedFd, Errno> {
+        if let Some(parent) = path.parent() {
+            self.refuse_twin(&parent)?;
+        }
         match self.flushable_parent(path) {
             Err(Errno::NOENT) => {}
             opened => return opened,
@@ -138,6 +157,22 @@ impl Root {
         Ok(dir)
     }
 
+    /// What stands at `path`, in the directory `dir` that holds it. Where a twin of it stands:
+    /// [`TWIN`].
+    pub(crate) fn at(&self, dir: &OwnedFd, path: &Path) -> Result<There, Errno> {
+        let there = state::at(dir, path.name())?;
+        let is_sure = !self.folds || matches!(there, There::Nothing);
+        if is_sure || spelling::is_listed(dir.as_fd(), path.name())? {
+            return Ok(there);
+        }
+        Err(TWIN)
+    }
+
+    /// Refuses a path of which a twin stands, or of a directory above it.
+    pub(crate) fn refuse_twin(&self, path: &Path) -> Result<(), Errno> {
+        if self.folds { spelling::check(self.fd.as_fd(), path.as_str()) } else { Ok(()) }
+    }
+
     /// What stands at `path` now. "Nothing" is only told while the marker stands: a root that was
     /// taken away is not empty.
     pub(crate) fn look(&self, path: &Path) -> Result<There, Fault> {
@@ -147,11 +182,11 @@ impl Root {
         let there = if path.is_root() {
             state::of(&self.fd)
         } else {
-            self.parent(path).and_then(|dir| state::at(&dir, path.name()))
+            self.parent(path).and_then(|dir| self.at(&dir, path))
         };
         match there {
             Ok(There::Nothing)
-            | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => {
+            | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | TWIN) => {
                 self.verify()?;
                 Ok(There::Nothing)
             }

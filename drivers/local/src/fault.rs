@@ -5,10 +5,13 @@ use std::fmt::Display;
 use onitu_plug::{Fault, FaultKind};
 use rustix::io::Errno;
 
+use crate::spelling::TWIN;
+
 /// What failed (`write`, `list`: a verb), on what, and why.
 pub(crate) fn fault(verb: &str, on: impl Display, errno: Errno) -> Fault {
     let why = std::io::Error::from(errno);
     let hint = match errno {
+        TWIN => ": the file system can't tell it from another name that is there",
         Errno::NOSYS => ": Linux 5.8 or newer is needed",
         Errno::MFILE | Errno::NFILE => ": raise the limit of open files (`ulimit -n`)",
         _ => "",
@@ -23,6 +26,7 @@ fn kind(errno: Errno) -> FaultKind {
         // A bad block or a busy mount point concerns one path, not the whole service.
         Errno::ACCESS | Errno::PERM | Errno::BUSY | Errno::TXTBSY | Errno::IO => FaultKind::Denied,
         Errno::NOSPC | Errno::DQUOT => FaultKind::Full,
+        TWIN => FaultKind::Taken,
         Errno::NAMETOOLONG | Errno::ILSEQ => FaultKind::InvalidName,
         Errno::NOTDIR | Errno::LOOP => FaultKind::NotADirectory,
         Errno::NOTEMPTY => FaultKind::NotEmpty,
@@ -63,6 +67,7 @@ mod tests {
             (Errno::STALE, FaultKind::Unavailable),
             (Errno::LOOP, FaultKind::NotADirectory),
             (Errno::IO, FaultKind::Denied),
+            (TWIN, FaultKind::Taken),
         ] {
             let fault = fault("write", "a", errno);
             assert_eq!(fault.kind, expected, "{fault}");

@@ -21,6 +21,7 @@ mod name;
 mod options;
 mod plug;
 mod read;
+mod spelling;
 mod state;
 mod swap;
 mod temp;

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use crate::client::Root;
 use crate::fault::fault;
 use crate::name;
+use crate::spelling::TWIN;
 use crate::state::{self, There};
 
 /// Entries in a page.
@@ -23,7 +24,8 @@ pub(crate) fn list(root: &Root, directory: &Path, listing: &Listing) -> Result<(
         Err(errno) => {
             // A directory that is missing because the root is gone isn't missing but unknown.
             root.verify()?;
-            return Err(failed(errno));
+            // A twin of the directory isn't it.
+            return Err(failed(if errno == TWIN { Errno::NOENT } else { errno }));
         }
     };
     root.areas().saw(root, &dir, directory.as_str())?;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onitu_plug::{Content, Fault, Hints, Listing, Manifest, Path, Plug, Setting, State, Tag};
+use onitu_plug::{
+    Abilities, Content, Fault, Hints, Listing, Manifest, Path, Plug, Setting, State, Tag,
+};
 use tokio::task::spawn_blocking;
 
 use crate::change::Work;
@@ -44,6 +46,11 @@ impl Plug for Local {
 
     fn manifest() -> Manifest {
         manifest()
+    }
+
+    fn abilities(&self) -> Abilities {
+        let exact_names = !self.root.folds();
+        Abilities { exact_names, ..Self::manifest().abilities }
     }
 
     async fn connect(options: Options, setting: Setting) -> Result<Self, Fault> {

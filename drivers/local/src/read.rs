@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use crate::client::Root;
 use crate::fault::{changed, fault, lost};
 use crate::name;
+use crate::spelling::TWIN;
 use crate::state::{self, There};
 
 /// Reads one path in one state.
@@ -41,12 +42,12 @@ pub(crate) fn open(
         return Err(changed(&path));
     }
     let failed = |errno| match errno {
-        Errno::NOENT | Errno::NOTDIR | Errno::LOOP => changed(&path),
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | TWIN => changed(&path),
         errno => fault("read", &path, errno),
     };
     let dir = root.parent(&path).map_err(failed)?;
     // Asked before opening: opening a device or a pipe may do something already.
-    let there = state::at(&dir, path.name()).map_err(failed)?;
+    let there = root.at(&dir, &path).map_err(failed)?;
     let Some(content) = there.state().filter(|_| there.is(Some(tag))).map(|state| state.content)
     else {
         root.verify()?;

@@ -131,6 +131,8 @@ pub(crate) fn rename(
         }
         _ => there,
     };
+    // A file's own name, spelled otherwise, is no exception: that takes two steps.
+    root.refuse_twin(to).map_err(failed)?;
     let replaces = !matches!(there, There::Nothing);
     let kept = if replaces { Some(area.trash().expect(to).map_err(failed)?) } else { None };
     let flags = if replaces { EXCHANGE } else { NOREPLACE };

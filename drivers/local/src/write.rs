@@ -68,6 +68,13 @@ impl LocalSink {
             let text = format!("`{path}` is to be a directory: it has no bytes to write");
             return Err(Fault::new(FaultKind::Unsupported, text));
         }
+        if root.folds() {
+            let (root, path) = (Arc::clone(&root), path.clone());
+            let checked = spawn_blocking(move || {
+                root.refuse_twin(&path).map_err(|errno| fault("write", &path, errno))
+            });
+            checked.await.map_err(|_| lost("a call"))??;
+        }
         let small = content.size <= limits::INLINE_BYTES_MAX;
         let written = Written::Memory { pieces: Vec::new(), room: None, length: 0 };
         let mut sink = Self { root, commit, path, resume, written };
@@ -235,7 +242,7 @@ fn finish(
 ) -> Result<Body, Fault> {
     let failed = |errno| fault("write", path, errno);
     let old = match root.parent(path) {
-        Ok(parent) => Some(state::at(&parent, path.name()).map_err(failed)?),
+        Ok(parent) => Some(root.at(&parent, path).map_err(failed)?),
         Err(Errno::NOENT) => None,
         Err(errno) => return Err(failed(errno)),
     };

@@ -148,6 +148,7 @@ impl<A: Able> Plug for Memory<A> {
             if content.kind == Kind::Symlink && !A::ABILITIES.symlinks {
                 return Err(unsupported(format!("`{path}` can't be a symbolic link here")));
             }
+            storage.refuse_taken(path)?;
             storage.refuse_beyond_capacity(path, content.size)?;
             Ok(storage.parts.claim(path, resume))
         };
@@ -217,7 +218,7 @@ struct Page {
 fn page(storage: &mut Storage, directory: &Path, after: Option<&str>) -> Result<Page, Fault> {
     let tree = &storage.tree;
     let missing = || Fault::new(FaultKind::NotFound, format!("`{directory}` is not there"));
-    let number = tree.find(directory).ok_or_else(missing)?;
+    let number = tree.find_exact(directory).ok_or_else(missing)?;
     let held = tree.directory(number).ok_or_else(|| {
         Fault::new(FaultKind::NotADirectory, format!("`{directory}` is no directory"))
     })?;

@@ -113,6 +113,7 @@ impl MemoryService {
 
     fn edit(&self, path: &Path, change: impl FnOnce(&mut Bytes) -> bool) -> Result<(), Fault> {
         self.with(|storage| {
+            let path = &storage.tree.spelled(path);
             let (now_ns, moved) = storage.tick();
             let version = storage.tree.next_version();
             if let Some(node) = storage.tree.node_mut(path) {
@@ -159,6 +160,7 @@ impl MemoryService {
 
     fn put(&self, path: &Path, body: Body, hint: Hint) -> Result<(), Fault> {
         self.with(|storage| {
+            let path = &storage.tree.spelled(path);
             let standing = storage.tree.find(path);
             if standing.is_some_and(|it| storage.tree.directory(it).is_some()) {
                 return Err(refused(path, "it is a directory"));
@@ -179,7 +181,7 @@ impl MemoryService {
             {
                 held.unnameable.push(name.to_owned());
             }
-            storage.tell(directory, Hint::Tree);
+            storage.tell(&storage.tree.spelled(directory), Hint::Tree);
         });
         Ok(())
     }
@@ -196,13 +198,15 @@ impl MemoryService {
 
     /// Moves what is at the path to somewhere else, out of the storage. Only its top is hinted at.
     pub fn take_out(&self, path: &Path) {
-        if self.take(path).is_some() {
+        let Some(everything) = self.take(path) else { return };
+        if let Some(path) = everything.first() {
             self.with(|storage| storage.tell(path, Hint::Tree));
         }
     }
 
     fn take(&self, path: &Path) -> Option<Vec<Path>> {
         self.with(|storage| {
+            let path = &storage.tree.spelled(path);
             let number = storage.tree.detach(path)?;
             let everything = storage.tree.walk(path, number);
             storage.tree.forget(number);
@@ -216,6 +220,8 @@ impl MemoryService {
         self.with(|storage| {
             let missing = || Fault::new(FaultKind::NotFound, format!("`{from}` is not there"));
             let number = storage.tree.find(from).ok_or_else(missing)?;
+            let from = &storage.tree.spelled(from);
+            let to = &storage.tree.spelled_anew(to, number);
             if from == to {
                 return Ok(());
             }
@@ -237,6 +243,7 @@ impl MemoryService {
     /// Sets the time of a file's last change; nothing there is fine.
     pub fn touch(&self, path: &Path, mtime_ns: i64) {
         self.with(|storage| {
+            let path = &storage.tree.spelled(path);
             if let Some(node) = storage.tree.node_mut(path) {
                 node.mtime_ns = mtime_ns;
                 storage.tell(path, Hint::Changed);
@@ -247,6 +254,7 @@ impl MemoryService {
     /// Sets a file's executable bit; nothing there is fine.
     pub fn set_executable(&self, path: &Path, to: bool) {
         self.with(|storage| {
+            let path = &storage.tree.spelled(path);
             let body = storage.tree.node_mut(path).map(|node| &mut node.body);
             if let Some(Body::File { executable, .. }) = body {
                 *executable = to;

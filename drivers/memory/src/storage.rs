@@ -60,12 +60,12 @@ impl Storage {
     }
 
     pub(crate) fn look(&self, path: &Path) -> Result<Option<State>, Fault> {
-        self.tree.find(path).map(|number| self.tree.state(path, number)).transpose()
+        self.tree.find_exact(path).map(|number| self.tree.state(path, number)).transpose()
     }
 
     /// The node at `path` if it is in the state `expect`, else `Changed`.
     pub(crate) fn expect(&self, path: &Path, expect: Option<Tag>) -> Result<Option<u64>, Fault> {
-        let number = self.tree.find(path);
+        let number = self.tree.find_exact(path);
         let tag = number.map(|number| self.tree.state(path, number).map(|state| state.tag));
         match (tag, expect) {
             (None, None) => Ok(None),
@@ -119,6 +119,7 @@ impl Storage {
     ) -> Result<State, Fault> {
         self.refuse_blocked(path)?;
         let replaced = self.expect(path, expect)?;
+        self.refuse_taken(path)?;
         self.refuse_filled(path, replaced)?;
         self.refuse_beyond_capacity(path, size)?;
         self.bury(path, replaced);
@@ -158,9 +159,12 @@ impl Storage {
             let message = format!("`{from}` can't be renamed into itself");
             return Err(Fault::new(FaultKind::InvalidName, message));
         }
-        // Where names are folded, `a` may stand at `A` too: then nothing is replaced.
-        if self.tree.find(to) != Some(number) {
+        // Where names are folded, `a` may stand at `A` too: then it is only spelled anew.
+        if self.tree.find(to) == Some(number) {
+            self.refuse_taken(&to.parent().unwrap_or_else(Path::root))?;
+        } else {
             let replaced = self.expect(to, expect_to)?;
+            self.refuse_taken(to)?;
             self.refuse_filled(to, replaced)?;
             self.bury(to, replaced);
         }
@@ -181,7 +185,7 @@ impl Storage {
     }
 
     pub(crate) fn remove(&mut self, path: &Path, expect: Tag) -> Result<(), Fault> {
-        if self.tree.find(path).is_none() {
+        if self.tree.find_exact(path).is_none() {
             return Ok(());
         }
         let number = self.expect(path, Some(expect))?;
@@ -210,6 +214,15 @@ impl Storage {
         }
         let message = format!("a parent of `{path}` is no directory");
         Err(Fault::new(FaultKind::NotADirectory, message))
+    }
+
+    /// Refuses a path that can't be told from another one.
+    pub(crate) fn refuse_taken(&self, path: &Path) -> Result<(), Fault> {
+        if !self.tree.is_taken(path) {
+            return Ok(());
+        }
+        let text = format!("`{path}` can't be told from `{}`", self.tree.spelled(path));
+        Err(Fault::new(FaultKind::Taken, text))
     }
 
     fn refuse_filled(&self, path: &Path, number: Option<u64>) -> Result<(), Fault> {

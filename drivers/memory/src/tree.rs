@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bytes::Bytes;
+use icu_normalizer::ComposingNormalizerBorrowed;
 use onitu_plug::{Abilities, Content, Fault, FaultKind, Kind, Path, State, Tag};
 
 /// Number of the root's node.
@@ -95,7 +96,8 @@ impl Tree {
         self.versions
     }
 
-    /// The node at `path`, without following a link.
+    /// The node at `path`, without following a link, as its user finds it: where names are folded
+    /// any spelling will do.
     pub(crate) fn find(&self, path: &Path) -> Option<u64> {
         let mut at = ROOT;
         for name in components(path) {
@@ -103,6 +105,38 @@ impl Tree {
             at = directory.children.get(&self.key(name))?.1;
         }
         Some(at)
+    }
+
+    /// The node at `path`, if all of it is spelled as it was made.
+    pub(crate) fn find_exact(&self, path: &Path) -> Option<u64> {
+        self.find(path).filter(|_| self.spelled(path) == *path)
+    }
+
+    /// Whether something stands where `path` or one of its parents should be, spelled otherwise.
+    pub(crate) fn is_taken(&self, path: &Path) -> bool {
+        self.spelled(path) != *path
+    }
+
+    /// `path`, as far as it is there, as it was spelled when it was made.
+    pub(crate) fn spelled(&self, path: &Path) -> Path {
+        let mut at = Some(ROOT);
+        let names = components(path).map(|name| {
+            let directory = at.and_then(|at| self.directory(at));
+            let held = directory.and_then(|directory| directory.children.get(&self.key(name)));
+            at = held.map(|(_, number)| *number);
+            held.map_or(name, |(name, _)| name)
+        });
+        let spelled = names.collect::<Vec<_>>().join("/");
+        Path::new(&spelled).unwrap_or_else(|_| path.clone())
+    }
+
+    /// The same, but where the node `number` itself stands its name may change.
+    pub(crate) fn spelled_anew(&self, path: &Path, number: u64) -> Path {
+        let parent = path.parent().map(|parent| self.spelled(&parent));
+        match parent.and_then(|parent| parent.join(path.name()).ok()) {
+            Some(anew) if self.find(path) == Some(number) => anew,
+            _ => self.spelled(path),
+        }
     }
 
     pub(crate) fn node(&self, number: u64) -> Option<&Node> {
@@ -156,8 +190,11 @@ impl Tree {
             else {
                 return true;
             };
-            let Some((_, next)) = directory.children.get(&self.key(name)) else { return false };
-            at = *next;
+            match directory.children.get(&self.key(name)) {
+                Some((held, next)) if held == name => at = *next,
+                // A twin isn't a parent of `path`.
+                _ => return false,
+            }
         }
         false
     }
@@ -183,9 +220,13 @@ impl Tree {
         for name in components(&path.parent().unwrap_or_else(Path::root)) {
             at = self.child_directory(at, name);
         }
-        let (key, name) = (self.key(path.name()), path.name().to_owned());
-        let replaced = self.children(at).and_then(|children| children.insert(key, (name, number)));
-        if let Some((_, old)) = replaced.filter(|(_, old)| *old != number) {
+        let key = self.key(path.name());
+        let Some(children) = self.children(at) else { return Ok(()) };
+        // What is replaced leaves its spelling, as it does on a disk.
+        let old = children.get(&key).filter(|(_, old)| *old != number).cloned();
+        let name = old.as_ref().map_or(path.name(), |(name, _)| name).to_owned();
+        children.insert(key, (name, number));
+        if let Some((_, old)) = old {
             self.forget(old);
         }
         Ok(())
@@ -279,7 +320,10 @@ impl Tree {
     }
 
     fn key(&self, name: &str) -> String {
-        if self.abilities.exact_names { name.to_owned() } else { name.to_lowercase() }
+        if self.abilities.exact_names {
+            return name.to_owned();
+        }
+        ComposingNormalizerBorrowed::new_nfc().normalize(&name.to_lowercase()).into_owned()
     }
 }
 

@@ -20,15 +20,43 @@ use tempfile::TempDir;
 use crate::subject::{Door, Subject};
 use crate::through::fresh_key;
 
+/// Where a folder is made: a disk of its own kind, there until it is dropped.
+pub trait Ground: Sized + Send + Sync + 'static {
+    /// Makes it.
+    ///
+    /// # Panics
+    /// When it can't be made, which fails the test.
+    fn prepare() -> Self;
+
+    /// A directory on it.
+    fn path(&self) -> PathBuf;
+}
+
+/// The system's directory for temporary files.
+#[derive(Debug)]
+pub struct Anywhere;
+
+impl Ground for Anywhere {
+    fn prepare() -> Self {
+        Self
+    }
+
+    fn path(&self) -> PathBuf {
+        std::env::temp_dir()
+    }
+}
+
 /// A temporary folder that the driver `P` has for its root, given as the option `root`. What the
 /// driver keeps for itself is looked for in `.onitu` of the root.
-pub struct Folder<P> {
+pub struct Folder<P, G = Anywhere> {
     /// Holds `root`, and beside it what must be on the same disk but is not the service's.
     top: TempDir,
     plug: PhantomData<fn() -> P>,
+    /// Dropped last.
+    _ground: G,
 }
 
-impl<P> Folder<P> {
+impl<P, G> Folder<P, G> {
     /// The service's root.
     pub fn root(&self) -> PathBuf {
         self.top.path().join("root")
@@ -54,13 +82,14 @@ impl<P> Folder<P> {
     }
 }
 
-impl<P: Plug> Subject for Folder<P> {
+impl<P: Plug, G: Ground> Subject for Folder<P, G> {
     type Plug = P;
 
     async fn fresh() -> Self {
-        let top =
-            tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        let folder = Self { top, plug: PhantomData };
+        let ground = G::prepare();
+        let top = tempfile::tempdir_in(ground.path())
+            .unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        let folder = Self { top, plug: PhantomData, _ground: ground };
         fs::create_dir(folder.root()).unwrap_or_else(|error| panic!("no root: {error}"));
         folder
     }

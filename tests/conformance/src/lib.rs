@@ -70,7 +70,7 @@ mod subject;
 mod suite;
 mod through;
 
-pub use folder::Folder;
+pub use folder::{Anywhere, Folder, Ground};
 pub use promise::{Broken, Promise, Verdict};
 pub use runner::{keep, verdict};
 pub use scene::{Scene, at, file};

@@ -7,8 +7,6 @@
 use std::future::Future;
 use std::time::Duration;
 
-use onitu_plug::Plug;
-
 use crate::promise::{Broken, Promise, Verdict};
 use crate::scene::Scene;
 use crate::subject::Subject;
@@ -39,8 +37,12 @@ pub fn keep<S: Subject, F: Future<Output = Promise>>(name: &str, case: fn(Scene<
 /// Runs one case and tells its verdict: what [`keep`] is made of, for who wants to look at the
 /// result. Never panics for a driver's mistake that isn't a panic itself.
 pub async fn verdict<S: Subject, F: Future<Output = Promise>>(case: fn(Scene<S>) -> F) -> Promise {
-    let run = async { case(Scene::set().await?).await };
-    let verdict = tokio::time::timeout(LIMIT, run)
+    let run = async {
+        let scene = Scene::set().await?;
+        let abilities = scene.abilities();
+        Ok::<_, Broken>((case(scene).await?, abilities))
+    };
+    let (verdict, abilities) = tokio::time::timeout(LIMIT, run)
         .await
         .map_err(|_| Broken::new(format!("the case did not end within {LIMIT:?}")))??;
     let (ability, said) = match verdict {
@@ -48,9 +50,9 @@ pub async fn verdict<S: Subject, F: Future<Output = Promise>>(case: fn(Scene<S>)
         Verdict::Able(ability) => (ability, true),
         Verdict::Kept | Verdict::NoDoor(_) => return Ok(verdict),
     };
-    let abilities = serde_json::to_value(S::Plug::manifest().abilities).unwrap_or_default();
+    let abilities = serde_json::to_value(abilities).unwrap_or_default();
     if abilities.get(ability) != Some(&serde_json::Value::Bool(said)) {
-        return Err(Broken::new(format!("the manifest doesn't say that `{ability}` is {said}")));
+        return Err(Broken::new(format!("the driver doesn't say that `{ability}` is {said}")));
     }
     Ok(verdict)
 }

@@ -63,9 +63,9 @@ impl<S: Subject> Scene<S> {
         Ok(Self { subject, plug })
     }
 
-    /// What the manifest says the driver can do.
+    /// What the driver can do with this storage.
     pub fn abilities(&self) -> Abilities {
-        S::Plug::manifest().abilities
+        self.plug.abilities()
     }
 
     /// Begins a file as the runtime does, under a key of its own, so that nothing is resumed.

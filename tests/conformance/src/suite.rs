@@ -98,6 +98,7 @@ macro_rules! suite {
             only_what_may_be_left_out_has_a_default
             required_options_are_required
             the_options_in_use_are_in_the_manifest
+            a_connection_has_no_ability_that_the_manifest_denies
         }
         $crate::suite! { @room $subject, names:
             hostile_names_arrive_byte_for_byte_or_are_refused
@@ -107,7 +108,6 @@ macro_rules! suite {
             a_deep_path_arrives
             names_that_differ_in_case_are_two_files
             composed_and_decomposed_letters_are_two_files
-            a_folded_twin_replaces_nothing
         }
         $crate::suite! { @room $subject, placing:
             missing_parents_are_made
@@ -160,6 +160,18 @@ macro_rules! suite {
             what_was_renamed_over_goes_to_the_trash
             nothing_is_renamed_below_a_file
             a_rename_that_isnt_possible_is_refused
+        }
+        $crate::suite! { @room $subject, twins:
+            a_twin_is_not_what_stands
+            names_are_listed_as_they_were_made
+            a_twin_is_not_placed
+            a_twin_that_came_in_between_stays
+            what_stands_is_not_changed_as_its_twin
+            nothing_is_renamed_to_a_twin
+            a_name_is_spelled_anew_or_left
+            nothing_is_below_a_twin_of_a_directory
+            a_twin_of_the_drivers_own_names_is_refused
+            hints_are_spelled_as_names_were_made
         }
         $crate::suite! { @room $subject, watching:
             a_users_edits_are_hinted_at

@@ -1,8 +1,8 @@
 //! The thread that reads what inotify tells and says it in paths.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use onitu_plug::{Fault, FaultKind, Hint, Hints, Kind, Path};
@@ -17,6 +17,7 @@ use super::{Cookies, Limits, Stage};
 use crate::client::Root;
 use crate::fault::{fault, unavailable};
 use crate::name;
+use crate::spelling::{self, TWIN};
 use crate::state::{self, There};
 
 /// Room for some thousand events.
@@ -158,10 +159,28 @@ impl Stream<'_> {
 
     /// Says what was heard, and only then that the cookies behind it came.
     fn tell(&mut self) {
-        self.hints.tell_all(self.told.drain(..));
+        let spelled = if self.root.folds() { self.misspelled() } else { BTreeMap::new() };
+        self.hints.tell_all(self.told.drain(..).chain(spelled));
         for name in self.arrived.drain(..) {
             self.cookies.arrived(&name);
         }
+    }
+
+    /// Where names are folded the kernel tells them as somebody spelled them: what isn't there
+    /// under such a name may have changed under another one, which a scan of the directory finds.
+    fn misspelled(&self) -> BTreeMap<Path, Hint> {
+        let mut told: BTreeMap<&str, BTreeSet<&[u8]>> = BTreeMap::new();
+        for (path, _) in &self.told {
+            told.entry(path.parent_str()).or_default().insert(path.name().as_bytes());
+        }
+        let odd = told.into_iter().filter_map(|(directory, names)| {
+            match self.root.directory(directory, OFlags::PATH) {
+                Ok(dir) if spelling::are_listed(dir.as_fd(), names) == Ok(true) => None,
+                Err(TWIN) => Some(Path::root()),
+                _ => Path::new(directory).ok(),
+            }
+        });
+        odd.map(|directory| (directory, Hint::Tree)).collect()
     }
 
     fn hear(
@@ -267,6 +286,11 @@ impl Stream<'_> {
         pair: Option<Moving>,
         cookie: u32,
     ) -> Hint {
+        let is_known = self.tree.child(wd, path.name()).is_some();
+        if self.root.folds() && !is_known && !flags.contains(ReadFlags::CREATE) {
+            // Watched under another spelling, perhaps.
+            self.watch_everything();
+        }
         if flags.contains(ReadFlags::MOVED_FROM) {
             let directory = self.tree.child(wd, path.name());
             if let Some(directory) = directory {

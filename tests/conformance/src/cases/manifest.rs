@@ -136,3 +136,18 @@ pub async fn the_options_in_use_are_in_the_manifest<S: Subject>(scene: Scene<S>)
     }
     Ok(Verdict::Kept)
 }
+
+/// A connection is able to do no more than the manifest says.
+///
+/// What isn't in the manifest is not expected by anybody who plans with it.
+pub async fn a_connection_has_no_ability_that_the_manifest_denies<S: Subject>(
+    scene: Scene<S>,
+) -> Promise {
+    let shown = |abilities| serde_json::to_value(abilities).unwrap_or_default();
+    let manifest = shown(S::Plug::manifest().abilities);
+    for (ability, has) in shown(scene.abilities()).as_object().into_iter().flatten() {
+        let more = has == true && manifest.get(ability) == Some(&false.into());
+        require!(!more, "it is connected with `{ability}`, which the manifest denies");
+    }
+    Ok(Verdict::Kept)
+}

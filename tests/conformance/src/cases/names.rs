@@ -151,19 +151,3 @@ pub async fn composed_and_decomposed_letters_are_two_files<S: Subject>(scene: Sc
     same("the number of files", &scene.names("").await?.len(), &2)?;
     Ok(Verdict::Kept)
 }
-
-/// Where names are folded, a twin never replaces the file that was first.
-///
-/// The engine holds the twin under another name, but only if the manifest tells the truth and
-/// the driver refuses.
-pub async fn a_folded_twin_replaces_nothing<S: Subject>(scene: Scene<S>) -> Promise {
-    scene.place("name", b"first").await?;
-    let twin = scene.place("NAME", b"second").await;
-    require!(
-        twin.is_ok() == scene.abilities().exact_names,
-        "the manifest says `exact_names` = {}, but {twin:?}",
-        scene.abilities().exact_names
-    );
-    scene.holds("name", b"first").await?;
-    Ok(Verdict::Kept)
-}
