@@ -47,7 +47,10 @@ fn a_thousand_files_right_after_a_chain_of_directories_miss_none() {
 
 #[test]
 fn a_large_tree_removed_at_once_is_removed_everywhere() {
-    let house = House::new(&["a", "b", "c"]);
+    let mut house = House::prepared(&["a", "b", "c"]);
+    house.add_option("b", "max_delete = \"100 %\"");
+    house.up();
+    house.wait();
     for at in 0..400 {
         house.files("a").write(format!("big/{}/{}/{at}", at % 5, at % 8), "x");
     }
@@ -63,7 +66,10 @@ fn a_large_tree_removed_at_once_is_removed_everywhere() {
 
 #[test]
 fn what_is_moved_out_of_the_folder_is_removed_elsewhere_and_back_in_it_returns() {
-    let house = House::new(&["a", "b"]);
+    let mut house = House::prepared(&["a", "b"]);
+    house.add_option("a", "max_delete = \"100 %\"");
+    house.up();
+    house.wait();
     let files = house.files("a");
     for at in 0..30 {
         files.write(format!("box/{}/{at}", at % 3), format!("{at}"));

@@ -186,7 +186,10 @@ fn every_process_at_once() {
 #[test]
 fn deletions_and_renames_under_way_are_carried_out() {
     for victim in ["referee", "driver-b", "redis"] {
-        let mut house = House::new(&["a", "b"]);
+        let mut house = House::prepared(&["a", "b"]);
+        house.add_option("a", "max_delete = \"100 %\"");
+        house.up();
+        house.wait();
         for at in 0..100 {
             house.files("a").write(format!("old/{at}"), format!("{at}"));
             house.files("a").write(format!("gone/{at}"), format!("{at}"));

@@ -5,6 +5,10 @@ use onitu_tests::{House, modified_ns, set_modified_ns, tree};
 /// A house with some files that were in step when it was stopped.
 fn stopped(services: &[&str]) -> House {
     let mut house = House::prepared(services);
+    for service in services {
+        // Here whole directories are removed; what the brake makes of that is its own test.
+        house.add_option(service, "max_delete = \"100 %\"");
+    }
     let files = house.files(services[0]);
     for at in 0..40 {
         files.write(format!("album/{}/{at}", at % 4), format!("picture {at}"));

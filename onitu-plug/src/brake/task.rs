@@ -21,8 +21,10 @@ use crate::watching::Trees;
 const QUIET: Duration = Duration::from_millis(15);
 /// or for so long once it is as large as a part of what would be held,
 const QUIET_LARGE: Duration = Duration::from_millis(250);
-/// or at the latest so long after its first path.
+/// or at the latest so long after its first path; sooner if nothing was removed, for files that are
+/// edited all the time can't be kept waiting.
 const QUIET_LAST: Duration = Duration::from_mins(1);
+const QUIET_LAST_CHANGES: Duration = Duration::from_secs(2);
 /// So many paths are no burst yet.
 const FEW: u64 = 3;
 /// That part.
@@ -139,11 +141,15 @@ impl Brake {
 /// of everything that happened before, and nothing of that is still being looked at.
 async fn burst_is_over<P: Plug>(shared: &Arc<Shared<P>>, trees: &Trees) -> Result<(), Fault> {
     let brake = &shared.brake;
-    let last = Instant::now() + QUIET_LAST;
+    let begin = Instant::now();
+    let is_last = || {
+        let removed = brake.state().removed.files() > 0;
+        begin.elapsed() >= if removed { QUIET_LAST } else { QUIET_LAST_CHANGES }
+    };
     loop {
         let additions = brake.additions();
         pause(brake.quiet()).await;
-        if brake.additions() != additions && Instant::now() < last {
+        if brake.additions() != additions && !is_last() {
             continue;
         }
         // One that can't tell is looked at as it is; every path is looked at again anyway.
@@ -153,7 +159,7 @@ async fn burst_is_over<P: Plug>(shared: &Arc<Shared<P>>, trees: &Trees) -> Resul
         while !(brake.is_calm() && shared.hints.is_empty() && trees.is_empty()) {
             brake.calmed.notified().await;
         }
-        if brake.additions() == additions || Instant::now() >= last {
+        if brake.additions() == additions || is_last() {
             break;
         }
     }
