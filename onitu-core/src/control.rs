@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Path;
 use crate::status::{ConflictStatus, Entry, Explanation, ProcessStatus, Status};
+use crate::trash::{RestoreQuestion, RestoredStatus, TrashQuestion, TrashedStatus};
 
 /// What every process of one instance needs to find the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +78,10 @@ pub enum ToCore {
     Pause(Option<String>),
     /// Go on with a service, or all.
     Resume(Option<String>),
+    /// What the trashes hold.
+    Trash(TrashQuestion),
+    /// Put things from the trashes in their places.
+    Restore(RestoreQuestion),
 }
 
 /// From the Core.
@@ -102,4 +107,9 @@ pub enum FromCore {
         /// 1, or 78 for a bad configuration.
         code: u8,
     },
+    /// To [`ToCore::Trash`]: many lines of these, then [`FromCore::Done`] with what else there is
+    /// to know.
+    Trash(Vec<TrashedStatus>),
+    /// To [`ToCore::Restore`]: many lines of these, then [`FromCore::Done`] as for a trash.
+    Restored(Vec<RestoredStatus>),
 }

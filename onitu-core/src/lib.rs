@@ -27,6 +27,7 @@ mod service;
 mod shard;
 pub mod status;
 pub mod store;
+pub mod trash;
 
 pub use content::{Checksum, Content, Hasher, Kind, State, Tag};
 pub use fault::{Fault, FaultKind};

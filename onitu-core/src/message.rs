@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::trash::{Restore, Restored, TrashPage, TrashQuery};
 use crate::{Checksum, Content, Fault, Path, ServiceId, Shard, State, Tag};
 
 /// The first byte of every message.
@@ -114,6 +115,14 @@ pub enum Event {
         /// Of the copy.
         path: Path,
     },
+    /// The path holds something from the service's trash, because a person asked for it: taken
+    /// as an edit, even from a service whose own changes are never taken.
+    Restored {
+        /// Where.
+        path: Path,
+        /// What.
+        state: State,
+    },
 }
 
 impl Event {
@@ -125,7 +134,8 @@ impl Event {
             | Self::Failed { path, .. }
             | Self::Lost { path }
             | Self::Rotten { path, .. }
-            | Self::Resolved { path } => path,
+            | Self::Resolved { path }
+            | Self::Restored { path, .. } => path,
         }
     }
 
@@ -134,7 +144,10 @@ impl Event {
         match self {
             Self::Seen { order, .. } | Self::Gone { order, .. } => *order,
             Self::Failed { order, .. } => Some(*order),
-            Self::Lost { .. } | Self::Rotten { .. } | Self::Resolved { .. } => None,
+            Self::Lost { .. }
+            | Self::Rotten { .. }
+            | Self::Resolved { .. }
+            | Self::Restored { .. } => None,
         }
     }
 }
@@ -264,6 +277,16 @@ pub enum Request {
     Settle,
     /// Scan the whole service.
     Rescan,
+    /// One page of what the trash holds.
+    Trash(TrashQuery),
+    /// Put things from the trash in their places. Answered within a second; asked again with the
+    /// same `id` it goes on, and begins nothing twice.
+    Restore {
+        /// Unique for each question.
+        id: u64,
+        /// At most [`crate::trash::RESTORES_MAX`].
+        items: Vec<Restore>,
+    },
 }
 
 /// What a driver answers on its REP socket.
@@ -288,6 +311,11 @@ pub enum Reply {
     Done,
     /// The request can't be served.
     Refused(Fault),
+    /// To [`Request::Trash`].
+    Trash(TrashPage),
+    /// To [`Request::Restore`]: what became of each item, in order; [`None`] while it is under
+    /// way.
+    Restored(Option<Vec<Restored>>),
 }
 
 /// What a puller says to a holder (DEALER to ROUTER).

@@ -24,6 +24,7 @@ use crate::retries::Retries;
 use crate::serve::serve;
 use crate::service::{Problems, Shared};
 use crate::transfer::Puller;
+use crate::trash::{Restores, page};
 use crate::watching::{Trees, look, scan_trees};
 
 const CHECK_PAUSE: Duration = Duration::from_secs(5);
@@ -106,6 +107,7 @@ where
         service: post.service.name.clone(),
         known,
         trash_days: trash_days.unwrap_or(TRASH_DAYS),
+        trash_size_bytes: option("trash_size_bytes"),
     };
     let plug = connect(setting).await?;
     Ok(Session::new(post, plug, *epoch, incarnation))
@@ -208,6 +210,7 @@ impl<P: Plug> Session<P> {
 
     /// Answers the Core until the bus ends.
     async fn control(&self, mut replier: Replier) -> Result<(), BusError> {
+        let mut restores = Restores::default();
         loop {
             let (payload, answer) = replier.recv().await?;
             let reply = match decode::<Request>(&payload) {
@@ -215,6 +218,10 @@ impl<P: Plug> Session<P> {
                 Ok(Request::Rescan) => {
                     self.shared.hints.rescan("asked for");
                     Reply::Done
+                }
+                Ok(Request::Trash(query)) => page(&self.shared, &query).await,
+                Ok(Request::Restore { id, items }) => {
+                    restores.restore(&self.shared, id, items).await
                 }
                 Ok(Request::Orders { .. }) => {
                     Reply::Refused(Fault::new(FaultKind::Unsupported, "orders go elsewhere"))

@@ -6,6 +6,7 @@ mod links;
 mod lists;
 mod reads;
 mod roots;
+mod trash;
 mod watches;
 mod writes;
 
@@ -30,7 +31,7 @@ pub(crate) struct Home {
 }
 
 pub(crate) fn setting(known: bool) -> Setting {
-    Setting { service: "home".to_owned(), known, trash_days: 30 }
+    Setting { service: "home".to_owned(), known, trash_days: 30, trash_size_bytes: None }
 }
 
 pub(crate) fn path(text: &str) -> Path {

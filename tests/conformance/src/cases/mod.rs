@@ -20,5 +20,6 @@ pub mod placing;
 pub mod reading;
 pub mod removing;
 pub mod renaming;
+pub mod trash;
 pub mod watching;
 pub mod writing;
