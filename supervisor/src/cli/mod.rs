@@ -15,9 +15,12 @@ mod place;
 mod reload;
 mod render;
 mod rescan;
+mod restore;
 mod resume;
 mod status;
 mod tied;
+mod time;
+mod trash;
 mod up;
 mod wait;
 
@@ -75,6 +78,10 @@ enum Command {
     Pause(pause::Args),
     /// Goes on with a service, or all.
     Resume(resume::Args),
+    /// Shows what Onitu removed or replaced and still keeps.
+    Trash(trash::Args),
+    /// Puts back what Onitu removed or replaced.
+    Restore(restore::Args),
     /// Lists the installed drivers with their options and abilities.
     Drivers(drivers::Args),
     /// Runs a program that ends with its parent; how the supervisor starts every process.
@@ -116,6 +123,8 @@ fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
         Command::Rescan(args) => rescan::run(context, args),
         Command::Pause(args) => pause::run(context, args),
         Command::Resume(args) => resume::run(context, args),
+        Command::Trash(args) => trash::run(context, args),
+        Command::Restore(args) => restore::run(context, args),
         Command::Drivers(args) => drivers::run(context, args),
         Command::Tied(args) => tied::run(args),
     }
