@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Path;
+use crate::held::{Approval, Review};
 use crate::status::{ConflictStatus, Entry, Explanation, ProcessStatus, Status};
 use crate::trash::{RestoreQuestion, RestoredStatus, TrashQuestion, TrashedStatus};
 
@@ -78,6 +79,8 @@ pub enum ToCore {
     Pause(Option<String>),
     /// Go on with a service, or all.
     Resume(Option<String>),
+    /// What the brake holds back on a service, or what is decided about it.
+    Approve(String, Approval),
     /// What the trashes hold.
     Trash(TrashQuestion),
     /// Put things from the trashes in their places.
@@ -107,6 +110,8 @@ pub enum FromCore {
         /// 1, or 78 for a bad configuration.
         code: u8,
     },
+    /// To [`ToCore::Approve`] without a verdict.
+    Held(Box<Review>),
     /// To [`ToCore::Trash`]: many lines of these, then [`FromCore::Done`] with what else there is
     /// to know.
     Trash(Vec<TrashedStatus>),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::held::{Approval, Review};
 use crate::trash::{Restore, Restored, TrashPage, TrashQuery};
 use crate::{Checksum, Content, Fault, Path, ServiceId, Shard, State, Tag};
 
@@ -110,6 +111,17 @@ pub enum Event {
         /// What is there, with the checksum that was found.
         state: State,
     },
+    /// A whole copy of a revision whose checksum nobody had told is here under a temporary name; it
+    /// is put in place when this is committed, so that a driver that dies before it can tell what
+    /// it placed leaves nothing that nobody recognizes.
+    Fetched {
+        /// Where it will stand.
+        path: Path,
+        /// What it is.
+        revision: u64,
+        /// As ordered, with the checksum that was found.
+        content: Content,
+    },
     /// A person has looked at the conflict whose copy stands at the path, and keeps both.
     Resolved {
         /// Of the copy.
@@ -134,6 +146,7 @@ impl Event {
             | Self::Failed { path, .. }
             | Self::Lost { path }
             | Self::Rotten { path, .. }
+            | Self::Fetched { path, .. }
             | Self::Resolved { path }
             | Self::Restored { path, .. } => path,
         }
@@ -146,6 +159,7 @@ impl Event {
             Self::Failed { order, .. } => Some(*order),
             Self::Lost { .. }
             | Self::Rotten { .. }
+            | Self::Fetched { .. }
             | Self::Resolved { .. }
             | Self::Restored { .. } => None,
         }
@@ -277,6 +291,8 @@ pub enum Request {
     Settle,
     /// Scan the whole service.
     Rescan,
+    /// What the brake holds back, or what a person says about it.
+    Brake(Approval),
     /// One page of what the trash holds.
     Trash(TrashQuery),
     /// Put things from the trash in their places. Answered within a second; asked again with the
@@ -307,10 +323,12 @@ pub enum Reply {
         /// Grows with everything that happens: equal twice means nothing happened in between.
         activity: u64,
     },
-    /// To [`Request::Rescan`]: it will be done.
+    /// To [`Request::Rescan`], and to [`Request::Brake`] with a verdict: it will be done.
     Done,
     /// The request can't be served.
     Refused(Fault),
+    /// To [`Request::Brake`] without a verdict.
+    Held(Box<Review>),
     /// To [`Request::Trash`].
     Trash(TrashPage),
     /// To [`Request::Restore`]: what became of each item, in order; [`None`] while it is under

@@ -73,6 +73,18 @@ impl Record {
         }
     }
 
+    /// Keeps the checksum of an earlier revision that was learned late.
+    pub fn note_ancestor(&mut self, revision: u64, checksum: Checksum) {
+        if self.ancestors.iter().any(|(kept, sum)| *kept == revision || *sum == checksum) {
+            return;
+        }
+        let at = self.ancestors.partition_point(|(kept, _)| *kept < revision);
+        self.ancestors.insert(at, (revision, checksum));
+        if self.ancestors.len() > Self::ANCESTORS_MAX {
+            self.ancestors.remove(0);
+        }
+    }
+
     /// What `service` holds at this path.
     pub fn holder(&self, service: ServiceId) -> Option<Holder> {
         self.holders.iter().copied().find(|holder| holder.service == service)

@@ -3,10 +3,11 @@
 //! A driver implements [`Plug`] and calls `run::<ItsPlug>()` as its whole `main`.
 
 mod announce;
+mod brake;
 mod carry;
 mod claim;
+mod control;
 mod hints;
-mod learned;
 mod look;
 mod orders;
 mod plug;

@@ -32,7 +32,6 @@ use self::gate::Gate;
 use self::gather::Ready;
 use self::give::Job;
 use crate::hints::Hints;
-use crate::learned::Learned;
 use crate::plug::Plug;
 
 /// Most transfers that wait or run; more are refused with [`FaultKind::RateLimited`].
@@ -51,13 +50,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Answers everything asked on `router` until the bus is closed. A path that is not as the asker
-/// was told is left to `hints`: it has changed, and perhaps nobody has seen it. A checksum that nobody
-/// knew is left to `learned`. Dropping the future ends all transfers; their pullers see silence and go elsewhere.
+/// was told is left to `hints`: it has changed, and perhaps nobody has seen it. Dropping the future ends all
+/// transfers; their pullers see silence and go elsewhere.
 pub(crate) async fn serve<P: Plug>(
     plug: Arc<P>,
     mut router: Router,
     hints: Hints,
-    learned: Learned,
 ) -> Result<Infallible, BusError> {
     let (ready, waiting) = mpsc::channel(2 * TRANSFERS_MAX);
     let out = router.sender();
@@ -66,7 +64,6 @@ pub(crate) async fn serve<P: Plug>(
     let giver = Arc::new(Giver {
         plug,
         hints,
-        learned,
         out,
         ready,
         reads: Semaphore::new(READS_MAX),
@@ -94,7 +91,6 @@ type Key = (Peer, u64);
 struct Giver<P> {
     plug: Arc<P>,
     hints: Hints,
-    learned: Learned,
     out: mpsc::Sender<(Peer, Frames)>,
     ready: mpsc::Sender<(Peer, Ready)>,
     reads: Semaphore,

@@ -39,6 +39,13 @@ pub enum Observed {
     Lost,
     /// Other bytes in the state that it is known to hold.
     Rotten(State),
+    /// Nothing new, but the checksum of what it was ordered to bring here.
+    Fetched {
+        /// Of which revision.
+        revision: u64,
+        /// The content, with its checksum.
+        content: Content,
+    },
     /// This, put there from a trash because a person asked: an edit, whatever the service's mode,
     /// and certainly nothing that an order has placed.
     Restored(State),
@@ -81,6 +88,9 @@ pub fn decide(
             }
         }),
         Observed::Rotten(state) => record.map(|record| after_rotten(record, service, state)),
+        Observed::Fetched { revision, content } => {
+            record.map(|record| after_fetched(record, *revision, content))
+        }
     }
 }
 
@@ -284,6 +294,23 @@ fn after_rotten(record: &Record, service: ServiceId, state: &State) -> Record {
     let differs = record.content.same_bytes(&state.content) == Some(false);
     if is_known && record.is_current_on(service) && elsewhere && differs {
         after.set_holder(service, Holder::FOREIGN, state.tag);
+    }
+    after
+}
+
+/// A checksum is learned: of the present content, of what was deleted, or of an earlier revision.
+fn after_fetched(record: &Record, revision: u64, content: &Content) -> Record {
+    let mut after = record.clone();
+    let Some(checksum) = content.checksum else { return after };
+    let Content { kind, size, mtime_ns, .. } = record.content;
+    let is_it = (kind, size, mtime_ns) == (content.kind, content.size, content.mtime_ns);
+    if revision + u64::from(record.gone) == record.revision {
+        // A store that was lost numbers anew: then it is another content.
+        if is_it && record.content.checksum.is_none() {
+            after.content.checksum = Some(checksum);
+        }
+    } else if revision < record.revision {
+        after.note_ancestor(revision, checksum);
     }
     after
 }

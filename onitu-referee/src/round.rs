@@ -140,6 +140,9 @@ fn play_one(
         Event::Failed { .. } => None,
         Event::Lost { .. } => Some(Observed::Lost),
         Event::Rotten { state, .. } => Some(Observed::Rotten(*state)),
+        Event::Fetched { revision, content, .. } => {
+            Some(Observed::Fetched { revision: *revision, content: *content })
+        }
         Event::Resolved { .. } => {
             commit.conflicts.insert(path.clone(), None);
             None

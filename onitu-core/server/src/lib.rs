@@ -10,6 +10,7 @@
 //! the answers, each with its pure half apart; `trash` and `restore` ask the drivers for theirs.
 
 mod answer;
+mod approve;
 mod configuration;
 mod core;
 mod explain;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use onitu_core::bus::{Bus, Endpoint, MemoryBus};
 use onitu_core::control::{FromSupervisor, ToSupervisor, Wanted};
+use onitu_core::held::{Held, Review, Verdict};
 use onitu_core::message::{Reply, Request, decode, encode};
 use onitu_core::status::{ProcessStatus, Report, ServiceState};
 use onitu_core::store::{Commit, MemoryStore, Registry, Store};
@@ -262,6 +263,10 @@ pub(crate) struct FakeDriver {
     /// Whether something happens between every two looks.
     pub(crate) restless: AtomicBool,
     pub(crate) rescans: AtomicU64,
+    /// What its brake holds.
+    pub(crate) held: Mutex<Option<Held>>,
+    /// What was decided about it.
+    pub(crate) verdict: Mutex<Option<Verdict>>,
     pub(crate) trash: FakeTrash,
 }
 
@@ -277,6 +282,16 @@ impl FakeDriver {
                 self.rescans.fetch_add(1, Ordering::Relaxed);
                 Reply::Done
             }
+            Request::Brake(approval) => match *self.held.lock().expect("whole") {
+                None => Reply::Refused(Fault::new(FaultKind::NotFound, "nothing is held")),
+                Some(held) if approval.verdict.is_none() => {
+                    Reply::Held(Box::new(Review { held, ..Review::default() }))
+                }
+                Some(_) => {
+                    *self.verdict.lock().expect("whole") = approval.verdict;
+                    Reply::Done
+                }
+            },
             Request::Trash(query) => self.trash.page(&query),
             Request::Restore { items, .. } => self.trash.restore(items),
             Request::Orders { .. } => panic!("the Core orders nothing"),

@@ -131,16 +131,11 @@ impl<P: Plug> Job<P> {
         Ok(())
     }
 
-    /// Bytes that aren't the recorded ones, under the recorded tag: the path must be read again. Of
-    /// what isn't recorded the checksum is told.
+    /// Bytes that aren't the recorded ones, under the recorded tag: the path must be read again.
     fn compare(&self, checksum: Checksum) {
-        let Open { path, tag, checksum: recorded, .. } = &self.open;
-        let hint = match recorded {
-            Some(recorded) if *recorded != checksum => Hint::Written,
-            None if self.giver().learned.note(path, *tag, checksum) => Hint::Changed,
-            _ => return,
-        };
-        self.giver().hints.tell(path.clone(), hint);
+        if self.open.checksum.is_some_and(|recorded| recorded != checksum) {
+            self.giver().hints.tell(self.open.path.clone(), Hint::Written);
+        }
     }
 
     /// Hashes what the puller already has, so that the checksum at the end is of the whole.

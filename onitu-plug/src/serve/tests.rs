@@ -11,7 +11,6 @@ use onitu_core::{Checksum, FaultKind, Kind, Path, State, Tag};
 use tokio::task::JoinSet;
 
 use super::{TRANSFERS_MAX, serve};
-use crate::learned::Learned;
 use crate::transfer::tests::fake::{Fake, Knobs};
 
 const MIB: usize = 1024 * 1024;
@@ -19,8 +18,6 @@ const MIB: usize = 1024 * 1024;
 struct Asker {
     fake: Fake,
     dealer: Dealer,
-    hints: crate::Hints,
-    learned: Learned,
     _serving: JoinSet<()>,
 }
 
@@ -29,13 +26,11 @@ impl Asker {
         let (bus, fake) = (MemoryBus::new(1), Fake::default());
         let at = Endpoint("contents".to_owned());
         let (router, plug) = (bus.router(&at).await.expect("free"), Arc::new(fake.clone()));
-        let (hints, learned) = (crate::Hints::default(), Learned::default());
         let mut serving = JoinSet::new();
-        let served = serve(plug, router, hints.clone(), learned.clone());
         serving.spawn(async move {
-            let _ = served.await;
+            let _ = serve(plug, router, crate::Hints::default()).await;
         });
-        Self { fake, dealer: bus.dealer(&at), hints, learned, _serving: serving }
+        Self { fake, dealer: bus.dealer(&at), _serving: serving }
     }
 
     fn put(&self, size: usize) -> State {
@@ -60,16 +55,6 @@ impl Asker {
         let Ok(Delivery::Message(frames)) = heard else { panic!("{heard:?}") };
         let body = frames.get(1).cloned().unwrap_or_default();
         Some((decode(&frames[0]).expect("an answer"), body))
-    }
-
-    async fn until_the_end(&mut self) {
-        loop {
-            match self.answer().await {
-                Some((Answer::End { .. }, _)) => return,
-                Some(_) => {}
-                None => panic!("the end never came"),
-            }
-        }
     }
 
     async fn refusal(&mut self) -> FaultKind {
@@ -108,21 +93,6 @@ async fn a_small_file_comes_whole_with_its_checksum() {
     assert_eq!((items.len(), items[0].id), (1, 5));
     assert_eq!(items[0].content.checksum, Some(Checksum::of(&body)));
     assert_eq!(body.len(), size);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_checksum_that_nobody_knew_is_told_after_the_transfer() {
-    let mut asker = Asker::new().await;
-    let size = usize::try_from(INLINE_BYTES_MAX).expect("small") + 1;
-    let state = asker.put(size);
-    asker.open(open(5, state.tag)).await;
-    asker.until_the_end().await;
-    let sum = Checksum::of(&vec![7; size]);
-    assert_eq!(asker.hints.take().await.paths.get(&file()), Some(&crate::Hint::Changed));
-    assert_eq!(asker.learned.take(&file(), state.tag), Some(sum));
-    asker.open(Open { checksum: Some(sum), ..open(6, state.tag) }).await;
-    asker.until_the_end().await;
-    assert!(asker.hints.is_empty(), "it is on record by now");
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,9 +66,7 @@ impl Pair {
         let router = self.bus.router(at).await.expect("free");
         let plug = Arc::new(self.source.clone());
         self.serving.spawn(async move {
-            let _ =
-                serve(plug, router, crate::Hints::default(), crate::learned::Learned::default())
-                    .await;
+            let _ = serve(plug, router, crate::Hints::default()).await;
         });
     }
 

@@ -410,6 +410,42 @@ fn a_rotten_copy_is_set_aside_only_where_a_good_one_is_left() {
     assert_eq!(after(&alone, A, &rotten), alone);
 }
 
+/// What the driver tells before it places the large content `text` as `revision`.
+fn fetched(revision: u64, text: &str) -> Observed {
+    Observed::Fetched { revision, content: file(text) }
+}
+
+#[test]
+fn a_checksum_told_before_a_content_is_placed_is_learned_for_the_revision_it_speaks_of() {
+    let unknown = record(1, unhashed("x"), &[(A, 1, "a")]);
+    assert_eq!(after(&unknown, B, &fetched(1, "x")), record(1, file("x"), &[(A, 1, "a")]));
+    let renumbered = record(1, unhashed("another"), &[(A, 1, "a")]);
+    assert_eq!(after(&renumbered, B, &fetched(1, "x")), renumbered, "the store was lost");
+    let deleted = tombstone(2, unhashed("x"), &[(B, 1, "b")]);
+    assert_eq!(after(&deleted, B, &fetched(1, "x")), tombstone(2, file("x"), &[(B, 1, "b")]));
+}
+
+#[test]
+fn a_large_content_placed_but_never_told_is_an_old_revision_and_no_conflict() {
+    let first = record(1, unhashed("x"), &[(A, 1, "a")]);
+    let late = edit(&first, &fetched(1, "x"), true);
+    let overtaken = edit(&first, &fetched(1, "x"), false);
+    for now in [late, overtaken] {
+        assert_eq!(now.ancestors, [(1, Checksum::of(b"x"))]);
+        let found = decide(Some(&now), B, Mode::Sync, &seen(file("x"), "b"));
+        assert_eq!(found.expect("remembered").holder(B).map(|held| held.revision), Some(1));
+    }
+}
+
+/// A edits a file of B's service, `before` or after B told `fetched`.
+fn edit(record: &Record, fetched: &Observed, before: bool) -> Record {
+    let edited = seen(unhashed("second"), "a2");
+    let steps = if before { [(B, fetched), (A, &edited)] } else { [(A, &edited), (B, fetched)] };
+    steps.iter().fold(record.clone(), |now, (service, observed)| {
+        decide(Some(&now), *service, Mode::Sync, observed).expect("remembered")
+    })
+}
+
 fn observations() -> impl Strategy<Value = Observed> {
     let contents = prop_oneof![
         Just(file("x")),
@@ -426,6 +462,7 @@ fn observations() -> impl Strategy<Value = Observed> {
         Just(gone()),
         Just(Observed::Occupied),
         Just(Observed::Lost),
+        Just(Observed::Fetched { revision: 1, content: file("x") }),
         Just(Observed::Rotten(State { content: file("y"), tag: tag("1") })),
         Just(Observed::Restored(State { content: file("yy"), tag: tag("3") })),
     ]

@@ -1,6 +1,6 @@
 //! From waiting work to requests: orders are computed from the records at the moment they leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use onitu_core::message::{Order, Origin, Request};
@@ -219,7 +219,7 @@ impl Referee {
         let buried: Vec<Path> = paths
             .iter()
             .filter(|path| records.get(*path).is_some_and(|r| r.as_ref().is_some_and(is_buried)))
-            .filter(|path| !self.is_in_flight(path))
+            .filter(|path| !self.is_in_flight(path, &BTreeSet::new()))
             .cloned()
             .collect();
         let mut commits: BTreeMap<Shard, Commit> = BTreeMap::new();

@@ -11,6 +11,8 @@ pub mod careless;
 mod check;
 mod command;
 mod house;
+#[cfg(test)]
+mod levels;
 mod run;
 mod user;
 

@@ -11,8 +11,7 @@ async fn over(dir: &std::path::Path) -> (Puller, Fake, Fake, JoinSet<()>) {
     let router = bus.router(&Endpoint::contents(SOURCE)).await.expect("free");
     let (mut serving, plug) = (JoinSet::new(), Arc::new(source.clone()));
     serving.spawn(async move {
-        let _ =
-            serve(plug, router, crate::Hints::default(), crate::learned::Learned::default()).await;
+        let _ = serve(plug, router, crate::Hints::default()).await;
     });
     (Puller::new(Arc::new(bus)), source, here, serving)
 }
