@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Path;
 use crate::held::{Approval, Review};
 use crate::status::{ConflictStatus, Entry, Explanation, ProcessStatus, Status};
+use crate::trash::{RestoreQuestion, RestoredStatus, TrashQuestion, TrashedStatus};
 
 /// What every process of one instance needs to find the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +81,10 @@ pub enum ToCore {
     Resume(Option<String>),
     /// What the brake holds back on a service, or what is decided about it.
     Approve(String, Approval),
+    /// What the trashes hold.
+    Trash(TrashQuestion),
+    /// Put things from the trashes in their places.
+    Restore(RestoreQuestion),
 }
 
 /// From the Core.
@@ -107,4 +112,9 @@ pub enum FromCore {
     },
     /// To [`ToCore::Approve`] without a verdict.
     Held(Box<Review>),
+    /// To [`ToCore::Trash`]: many lines of these, then [`FromCore::Done`] with what else there is
+    /// to know.
+    Trash(Vec<TrashedStatus>),
+    /// To [`ToCore::Restore`]: many lines of these, then [`FromCore::Done`] as for a trash.
+    Restored(Vec<RestoredStatus>),
 }

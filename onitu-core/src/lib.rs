@@ -28,6 +28,7 @@ mod service;
 mod shard;
 pub mod status;
 pub mod store;
+pub mod trash;
 pub mod twin;
 
 pub use content::{Checksum, Content, Hasher, Kind, State, Tag};

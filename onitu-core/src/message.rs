@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::held::{Approval, Review};
+use crate::trash::{Restore, Restored, TrashPage, TrashQuery};
 use crate::{Checksum, Content, Fault, Path, ServiceId, Shard, State, Tag};
 
 /// The first byte of every message.
@@ -126,6 +127,14 @@ pub enum Event {
         /// Of the copy.
         path: Path,
     },
+    /// The path holds something from the service's trash, because a person asked for it: taken
+    /// as an edit, even from a service whose own changes are never taken.
+    Restored {
+        /// Where.
+        path: Path,
+        /// What.
+        state: State,
+    },
 }
 
 impl Event {
@@ -138,7 +147,8 @@ impl Event {
             | Self::Lost { path }
             | Self::Rotten { path, .. }
             | Self::Fetched { path, .. }
-            | Self::Resolved { path } => path,
+            | Self::Resolved { path }
+            | Self::Restored { path, .. } => path,
         }
     }
 
@@ -150,7 +160,8 @@ impl Event {
             Self::Lost { .. }
             | Self::Rotten { .. }
             | Self::Fetched { .. }
-            | Self::Resolved { .. } => None,
+            | Self::Resolved { .. }
+            | Self::Restored { .. } => None,
         }
     }
 }
@@ -282,6 +293,16 @@ pub enum Request {
     Rescan,
     /// What the brake holds back, or what a person says about it.
     Brake(Approval),
+    /// One page of what the trash holds.
+    Trash(TrashQuery),
+    /// Put things from the trash in their places. Answered within a second; asked again with the
+    /// same `id` it goes on, and begins nothing twice.
+    Restore {
+        /// Unique for each question.
+        id: u64,
+        /// At most [`crate::trash::RESTORES_MAX`].
+        items: Vec<Restore>,
+    },
 }
 
 /// What a driver answers on its REP socket.
@@ -308,6 +329,11 @@ pub enum Reply {
     Refused(Fault),
     /// To [`Request::Brake`] without a verdict.
     Held(Box<Review>),
+    /// To [`Request::Trash`].
+    Trash(TrashPage),
+    /// To [`Request::Restore`]: what became of each item, in order; [`None`] while it is under
+    /// way.
+    Restored(Option<Vec<Restored>>),
 }
 
 /// What a puller says to a holder (DEALER to ROUTER).

@@ -290,7 +290,7 @@ impl Ring {
         let stream = &mut self.shards[Shard::of(event.path()).index()];
         let sequence = stream.last() + 1;
         let tag = match &event {
-            Event::Seen { state, .. } => Some(Some(state.tag)),
+            Event::Seen { state, .. } | Event::Restored { state, .. } => Some(Some(state.tag)),
             Event::Gone { .. } | Event::Lost { .. } => Some(None),
             Event::Failed { .. }
             | Event::Rotten { .. }

@@ -9,6 +9,7 @@ use onitu_core::{Fault, FaultKind};
 
 use crate::plug::Plug;
 use crate::service::Shared;
+use crate::trash::{Restores, page};
 use crate::watching::Trees;
 
 /// Everything that may be under way in a session.
@@ -24,6 +25,7 @@ pub(crate) async fn control<P: Plug>(
     under_way: &UnderWay<'_, P>,
     mut replier: Replier,
 ) -> Result<(), BusError> {
+    let mut restores = Restores::default();
     loop {
         let (payload, answer) = replier.recv().await?;
         let reply = match decode::<Request>(&payload) {
@@ -33,6 +35,10 @@ pub(crate) async fn control<P: Plug>(
                 Reply::Done
             }
             Ok(Request::Brake(approval)) => under_way.shared.brake.answer(&approval),
+            Ok(Request::Trash(query)) => page(under_way.shared, &query).await,
+            Ok(Request::Restore { id, items }) => {
+                restores.restore(under_way.shared, id, items).await
+            }
             Ok(Request::Orders { .. }) => {
                 Reply::Refused(Fault::new(FaultKind::Unsupported, "orders go elsewhere"))
             }

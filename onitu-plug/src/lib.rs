@@ -19,6 +19,7 @@ mod serve;
 mod service;
 mod session;
 mod transfer;
+mod trash;
 mod twins;
 mod watching;
 
@@ -26,6 +27,7 @@ pub use bytes::Bytes;
 pub use hints::{Gathered, Hint, Hints};
 pub use onitu_core::manifest::{Abilities, Manifest, OptionKind, OptionSpec};
 pub use onitu_core::message::VERSION as PROTOCOL_VERSION;
+pub use onitu_core::trash::{TrashPage, TrashQuery, Trashed, Why};
 pub use onitu_core::{
     Checksum, Content, Fault, FaultKind, Hasher, InvalidPath, Kind, Path, State, Tag, clock,
     conflict, limits, twin,

@@ -8,7 +8,8 @@ use std::future::Future;
 
 use bytes::Bytes;
 use onitu_core::manifest::{Abilities, Manifest};
-use onitu_core::{Content, Fault, Hasher, Path, State, Tag};
+use onitu_core::trash::{TrashPage, TrashQuery};
+use onitu_core::{Checksum, Content, Fault, FaultKind, Hasher, Path, State, Tag};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
@@ -24,6 +25,8 @@ pub struct Setting {
     pub known: bool,
     /// How many days the trash is kept.
     pub trash_days: u32,
+    /// Most bytes of the trash: beyond, the oldest things go first.
+    pub trash_size_bytes: Option<u64>,
 }
 
 /// One thing found while listing a directory.
@@ -196,6 +199,51 @@ pub trait Plug: Sized + Send + Sync + 'static {
     /// - Another state is `Changed`, and left alone.
     /// - A directory that still holds something is `NotEmpty`, and left alone.
     fn remove(&self, path: &Path, expect: Tag) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// One page of what the trash holds. Only asked, as the two methods below, where
+    /// [`onitu_core::manifest::Abilities::trash`] says that there is one.
+    ///
+    /// - What was removed or replaced is told with the path it had, its size, when it went and why.
+    /// - The newest is told first, and following the pages tells each thing once.
+    /// - Only what stood at the path that is asked for, or below it, is told.
+    /// - Only what went later than the time that is asked for is told.
+    /// - Memory and time of one call stay bounded, whatever the trash holds: a page may be empty
+    ///   and yet not be the last one.
+    fn trash(&self, query: &TrashQuery) -> impl Future<Output = Result<TrashPage, Fault>> + Send {
+        let _ = query;
+        std::future::ready(Err(no_trash()))
+    }
+
+    /// The checksum of the thing called `id` in the trash.
+    ///
+    /// - What is no longer in the trash is `NotFound`.
+    fn hash_trashed(&self, id: &str) -> impl Future<Output = Result<Checksum, Fault>> + Send {
+        let _ = id;
+        std::future::ready(Err(no_trash()))
+    }
+
+    /// Puts the thing called `id` from the trash at `path`, atomically and durably, where `expect`
+    /// stands, and tells its state there.
+    ///
+    /// - It has its bytes, mtime and executable bit again, and is no longer in the trash.
+    /// - Missing parents are made.
+    /// - Another state than `expect` is `Changed`, and both are left where they are; so is a
+    ///   directory, whatever was expected.
+    /// - What `expect` names goes to the trash in exchange.
+    /// - What is no longer in the trash is `NotFound`, and nothing is changed.
+    fn restore(
+        &self,
+        id: &str,
+        path: &Path,
+        expect: Option<Tag>,
+    ) -> impl Future<Output = Result<State, Fault>> + Send {
+        let _ = (id, path, expect);
+        std::future::ready(Err(no_trash()))
+    }
+}
+
+fn no_trash() -> Fault {
+    Fault::new(FaultKind::Unsupported, "this service keeps no trash")
 }
 
 /// Reads one path in one state.

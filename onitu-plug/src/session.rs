@@ -107,6 +107,7 @@ where
         service: post.service.name.clone(),
         known,
         trash_days: trash_days.unwrap_or(TRASH_DAYS),
+        trash_size_bytes: option("trash_size_bytes"),
     };
     let plug = Twins::over(connect(setting).await?);
     Ok(Session::new(post, plug, *epoch, incarnation))

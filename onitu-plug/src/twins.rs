@@ -11,7 +11,8 @@ mod list;
 mod sink;
 
 use onitu_core::manifest::{Abilities, Manifest};
-use onitu_core::{Content, Fault, FaultKind, Path, State, Tag};
+use onitu_core::trash::{TrashPage, TrashQuery};
+use onitu_core::{Checksum, Content, Fault, FaultKind, Path, State, Tag, twin};
 
 use self::find::Spot;
 use self::sink::Refused;
@@ -237,5 +238,31 @@ impl<P: Plug> Plug for Twins<P> {
         }
         let held = self.held(path).await?;
         self.inner.remove(&held, expect).await
+    }
+
+    async fn trash(&self, query: &TrashQuery) -> Result<TrashPage, Fault> {
+        if self.exact {
+            return self.inner.trash(query).await;
+        }
+        // The trash remembers the service's own names: what is meant is chosen after decoding.
+        let everywhere = TrashQuery { below: Path::root(), ..query.clone() };
+        let mut page = self.inner.trash(&everywhere).await?;
+        for item in &mut page.items {
+            item.path = twin::decode_path(&item.path);
+        }
+        page.items.retain(|item| item.path.is_within(&query.below));
+        Ok(page)
+    }
+
+    async fn hash_trashed(&self, id: &str) -> Result<Checksum, Fault> {
+        self.inner.hash_trashed(id).await
+    }
+
+    async fn restore(&self, id: &str, path: &Path, expect: Option<Tag>) -> Result<State, Fault> {
+        if self.exact {
+            return self.inner.restore(id, path, expect).await;
+        }
+        let spot = self.spot(path).await?;
+        hold!(path, &spot, |held| self.inner.restore(id, held, expect).await)
     }
 }

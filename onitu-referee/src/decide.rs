@@ -46,6 +46,9 @@ pub enum Observed {
         /// The content, with its checksum.
         content: Content,
     },
+    /// This, put there from a trash because a person asked: an edit, whatever the service's mode,
+    /// and certainly nothing that an order has placed.
+    Restored(State),
 }
 
 /// The record after `service`, used in `mode`, was found to hold `observed`; [`None`] when nothing
@@ -67,7 +70,8 @@ pub fn decide(
                     after_placed(record, service, *revision, state)
                 }
                 _ => {
-                    Seen { record, service, mode, state, moved_from: moved_from.as_ref() }.decide()
+                    let (moved_from, restored) = (moved_from.as_ref(), false);
+                    Seen { record, service, mode, state, moved_from, restored }.decide()
                 }
             }),
         },
@@ -76,6 +80,13 @@ pub fn decide(
         }
         Observed::Occupied => record.map(|record| after_occupied(record, service)),
         Observed::Lost => record.and_then(|record| after_lost(record, service)),
+        Observed::Restored(state) => Some(match record {
+            None => first_seen(service, state, None),
+            Some(record) => {
+                let (mode, moved_from, restored) = (Mode::Sync, None, true);
+                Seen { record, service, mode, state, moved_from, restored }.decide()
+            }
+        }),
         Observed::Rotten(state) => record.map(|record| after_rotten(record, service, state)),
         Observed::Fetched { revision, content } => {
             record.map(|record| after_fetched(record, *revision, content))
@@ -119,6 +130,8 @@ struct Seen<'a> {
     mode: Mode,
     state: &'a State,
     moved_from: Option<&'a Path>,
+    /// By a person, from a trash.
+    restored: bool,
 }
 
 impl Seen<'_> {
@@ -161,7 +174,7 @@ impl Seen<'_> {
     /// forward: who held that revision, or a later one, and has its bytes now, has edited.
     fn placed_unseen(&self, held: Option<Holder>, same_bytes: Option<bool>) -> Option<u64> {
         let after = match held {
-            _ if self.mode == Mode::Source => return None,
+            _ if self.restored || self.mode == Mode::Source => return None,
             Some(held) if held.tag == Tag::UNKNOWN => 0,
             Some(held) if held.revision == Holder::FOREIGN => return None,
             Some(held) => held.revision,

@@ -132,6 +132,7 @@ fn play_one(
             let (state, placed, moved_from) = (*state, *placed, moved_from.clone());
             Some(Observed::Seen { state, placed, moved_from })
         }
+        Event::Restored { state, .. } => Some(Observed::Restored(*state)),
         Event::Gone { moved_to, .. } => Some(Observed::Gone { moved_to: moved_to.clone() }),
         Event::Failed { fault, .. } if fault.kind == FaultKind::NotEmpty => {
             Some(Observed::Occupied)

@@ -25,6 +25,7 @@ mod rules;
 mod running;
 mod stopped;
 mod store;
+mod trash;
 mod watching;
 
 #[test]

@@ -18,6 +18,7 @@ use crate::mounts::Mounts;
 use crate::name::{FILES, OWN, OWN_ELSEWHERE};
 use crate::spelling;
 use crate::state::{Mount, mount_of};
+use crate::trash::purge::Purge;
 use crate::trash::{Trash, remove_tree};
 
 /// A temporary file that nobody resumed for so long is removed at the next start.
@@ -37,19 +38,18 @@ pub(crate) struct Areas {
     cookies: OwnedFd,
     others: Mutex<HashMap<Mount, Arc<Area>>>,
     mounts: Mounts,
-    trash_days: u32,
+    purge: Purge,
 }
 
 impl Area {
-    /// Opens what is kept in `name` in the directory `top`, makes what is missing and clears what
-    /// is too old.
-    fn open(top: BorrowedFd, name: &str, trash_days: u32) -> Result<(Self, OwnedFd), Errno> {
+    /// Opens what is kept in `name` in the directory `top`, makes what is missing and ends what a
+    /// crash interrupted.
+    fn open(top: BorrowedFd, name: &str) -> Result<(Self, OwnedFd), Errno> {
         let dir = made(top, name)?;
         let tmp = made(dir.as_fd(), "tmp")?;
-        let trash = Trash::new(made(dir.as_fd(), "trash")?, trash_days);
+        let trash = Trash::open(&dir)?;
         let area = Self { mount: mount_of(&tmp)?, tmp, trash, given: AtomicU64::new(0) };
         area.clear_leftovers()?;
-        area.trash.purge(clock::now_ms())?;
         Ok((area, dir))
     }
 
@@ -97,7 +97,7 @@ impl Area {
             && inode != format!("{:x}", stat.stx_ino)
         {
             // Died after the exchange: this is the user's file, and its line is in the index.
-            return self.trash.day(clock::now_ms())?.take(&self.tmp, text, id);
+            return self.trash.adopt(&self.tmp, text, id);
         }
         let written_ms = u64::try_from(stat.stx_ctime.tv_sec).unwrap_or(0).saturating_mul(1000);
         if written_ms.saturating_add(LEFTOVER_MS) < clock::now_ms() {
@@ -109,8 +109,8 @@ impl Area {
 
 impl Areas {
     /// Opens that of the root.
-    pub(crate) fn open(root: &OwnedFd, trash_days: u32) -> Result<Self, Errno> {
-        let (own, dir) = Area::open(root.as_fd(), OWN, trash_days)?;
+    pub(crate) fn open(root: &OwnedFd, purge: Purge) -> Result<Self, Errno> {
+        let (own, dir) = Area::open(root.as_fd(), OWN)?;
         let cookies = made(dir.as_fd(), "cookies")?;
         for entry in Dir::read_from(&cookies)?.flatten() {
             let _ = unlinkat(&cookies, entry.file_name(), AtFlags::empty());
@@ -120,7 +120,7 @@ impl Areas {
             cookies,
             others: Mutex::new(HashMap::new()),
             mounts: Mounts::read(dir)?,
-            trash_days,
+            purge,
         })
     }
 
@@ -139,10 +139,9 @@ impl Areas {
         if let Some(area) = others.get(&mount) {
             return Ok(Arc::clone(area));
         }
-        let name = format!("{OWN_ELSEWHERE}{FILES}");
         let opened = self.mounts.note(root, path, mount).and_then(|top| {
             let top = root.directory(&top, OFlags::RDONLY)?;
-            Area::open(top.as_fd(), &name, self.trash_days)
+            Area::open(top.as_fd(), &elsewhere())
         });
         let (area, _) = opened.map_err(|errno| fault("write below", path, errno))?;
         let folds = spelling::folds(area.tmp.as_fd(), &area.name());
@@ -181,20 +180,39 @@ impl Areas {
         self.others.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Removes what has been in a trash for too long, if a day has begun.
-    pub(crate) fn purge_daily(&self) -> Result<(), Fault> {
-        let now_ms = clock::now_ms();
-        let mut areas = vec![Arc::clone(&self.own)];
-        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        areas.extend(others.values().cloned());
-        drop(others);
-        for area in areas.iter().filter(|area| area.trash.is_stale(now_ms)) {
-            area.trash
-                .purge(now_ms)
-                .and_then(|()| area.trash.day(now_ms))
-                .map_err(|errno| fault("clear the trash below", OWN, errno))?;
+    /// All in which something may be kept, each with the top of its mount; that of the root first.
+    pub(crate) fn all(&self, root: &Root) -> Result<Vec<(String, Arc<Area>)>, Fault> {
+        let mut all = vec![(String::new(), Arc::clone(&self.own))];
+        for top in self.mounts.tops() {
+            let failed = |errno| fault("look at", &top, errno);
+            let dir = root.directory(&top, OFlags::RDONLY).map_err(failed)?;
+            match beneath(dir.as_fd(), &elsewhere(), OFlags::PATH) {
+                // Nothing was written there yet.
+                Err(Errno::NOENT) => continue,
+                Err(errno) => return Err(failed(errno)),
+                Ok(_) => {}
+            }
+            let area = self.of(root, dir.as_fd(), &top)?;
+            // Unmounted a moment ago: the next check tells.
+            if !Arc::ptr_eq(&area, &self.own) {
+                all.push((top, area));
+            }
         }
-        Ok(())
+        Ok(all)
+    }
+
+    /// Removes what has been in the trashes for too long or is too much, if that is due; tells
+    /// whether it was.
+    pub(crate) fn purge(&self, root: &Root) -> Result<bool, Fault> {
+        let mut open = vec![Arc::clone(&self.own)];
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        open.extend(others.values().cloned());
+        drop(others);
+        if !self.purge.is_due(&open) {
+            return Ok(false);
+        }
+        let purged = self.purge.run(&self.all(root)?);
+        purged.map_err(|errno| fault("clear the trash below", OWN, errno)).map(|()| true)
     }
 
     /// Whether the root's file system can't tell all names from each other.
@@ -233,8 +251,13 @@ pub(crate) fn inode_of(dir: impl AsFd, name: &str) -> Result<u64, Errno> {
     Ok(statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO)?.stx_ino)
 }
 
+/// What is kept at the top of another mount.
+fn elsewhere() -> String {
+    format!("{OWN_ELSEWHERE}{FILES}")
+}
+
 /// Opens the directory `name` in `top`, made if it isn't there.
-fn made(top: BorrowedFd, name: &str) -> Result<OwnedFd, Errno> {
+pub(crate) fn made(top: BorrowedFd, name: &str) -> Result<OwnedFd, Errno> {
     match mkdirat(top, name, Mode::from_raw_mode(0o700)) {
         Ok(()) | Err(Errno::EXIST) => beneath(top, name, OFlags::RDONLY),
         Err(errno) => Err(errno),

@@ -15,6 +15,7 @@ use crate::disk::{fsync, mkdirat, renameat_with, unlinkat};
 use crate::fault::{changed, fault};
 use crate::flush::Flush;
 use crate::name;
+use crate::restore;
 use crate::spelling::TWIN;
 use crate::state::{self, There};
 use crate::swap;
@@ -32,6 +33,8 @@ pub(crate) enum Work {
     Rename { from: Path, expect_from: Tag, to: Path, expect_to: Option<Tag> },
     /// Remove.
     Remove { path: Path, expect: Tag },
+    /// Put what the trash holds as `id` where `expect` stands.
+    Restore { id: String, path: Path, expect: Option<Tag> },
 }
 
 /// What is placed.
@@ -108,6 +111,9 @@ impl Ready {
                 swap::remove(root, flush, &path, expect)?;
                 Ok(None)
             }
+            Self::Rest(Work::Restore { id, path, expect }) => {
+                restore::restore(root, flush, &id, &path, expect).map(Some)
+            }
             Self::Rest(Work::Place { .. }) => unreachable!("a placement is always prepared"),
         }
     }
@@ -169,7 +175,8 @@ fn place(
     let kind = there.state().map(|state| state.content.kind);
     match (expect, kind) {
         (Some(expect), Some(Kind::File | Kind::Symlink)) => {
-            swap::into(root, flush, temp, &parent, path, expect)?;
+            let size = there.state().map_or(0, |state| state.content.size);
+            swap::into(root, flush, temp, &parent, path, (expect, size))?;
         }
         (_, kind) => {
             if kind.is_some() {
@@ -215,7 +222,8 @@ fn make_directory(
     let state = if let Some(expect) = expect {
         let temp = Temp::directory(Arc::clone(&area)).map_err(failed)?;
         let state = temp.dress(&Content::DIRECTORY, None).map_err(failed)?;
-        swap::into(root, flush, temp, &parent, path, expect)?;
+        let size = there.state().map_or(0, |state| state.content.size);
+        swap::into(root, flush, temp, &parent, path, (expect, size))?;
         state
     } else {
         match mkdirat(&parent, path.name(), Mode::from_raw_mode(0o777)) {

@@ -21,6 +21,7 @@ use crate::marker::Marker;
 use crate::name;
 use crate::spelling::{self, TWIN};
 use crate::state::{self, There};
+use crate::trash::purge::Purge;
 
 /// Most bytes of small files that wait in memory to be written.
 const BUFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -43,7 +44,7 @@ impl Root {
         path: PathBuf,
         service: &str,
         known: bool,
-        trash_days: u32,
+        purge: Purge,
     ) -> Result<Self, Fault> {
         let shown = path.display().to_string();
         let fd = open_root(&path, &shown)?;
@@ -53,7 +54,7 @@ impl Root {
             unavailable(format!("{why}: the folder must be readable and writable for this user"))
         })?;
         let marker = Marker::claim(&fd, &path, service, known)?;
-        let areas = Areas::open(&fd, trash_days).map_err(|errno| {
+        let areas = Areas::open(&fd, purge).map_err(|errno| {
             let why = fault("use", format!("{shown}/{}", name::OWN), errno);
             unavailable(format!("{why}: the folder must be writable"))
         })?;

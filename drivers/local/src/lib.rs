@@ -3,7 +3,7 @@
 //! `plug` is the whole of what Onitu sees. `client` opens things beneath the root and nowhere
 //! else, `state` tells what stands at a name, `read` and `write` move bytes, `commit` is the one
 //! thread that changes names (`change`, `swap`) and makes it durable (`flush`), `area` keeps
-//! temporary files and the `trash`, `watch` listens to inotify. Nothing here remembers anything
+//! temporary files and the `trash` (from which `restore` puts things back), `watch` listens to inotify. Nothing here remembers anything
 //! about single files, so memory doesn't grow with their number (the watch's map of directories
 //! aside).
 
@@ -23,6 +23,7 @@ mod name;
 mod options;
 mod plug;
 mod read;
+mod restore;
 mod spelling;
 mod state;
 mod swap;

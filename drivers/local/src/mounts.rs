@@ -52,6 +52,11 @@ impl Mounts {
         Ok(top)
     }
 
+    /// Where they are.
+    pub(crate) fn tops(&self) -> Vec<String> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whether each of them is mounted; `own` is the mount of the root.
     pub(crate) fn verify(&self, root: &Root, own: Mount) -> Result<(), Fault> {
         let paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);

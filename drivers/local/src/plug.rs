@@ -1,10 +1,12 @@
 //! The driver as Onitu sees it: each method in a few lines, on top of the other rooms.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use onitu_plug::{
-    Abilities, Content, Fault, Hints, Listing, Manifest, Path, Plug, Setting, State, Tag,
+    Abilities, Checksum, Content, Fault, Hints, Listing, Manifest, Path, Plug, Setting, State, Tag,
+    TrashPage, TrashQuery,
 };
 use tokio::task::spawn_blocking;
 
@@ -15,8 +17,15 @@ use crate::fault::{lost, unavailable};
 use crate::list;
 use crate::options::{Options, manifest};
 use crate::read::{self, LocalSource, told};
+use crate::restore;
+use crate::trash::{self, purge::Purge};
 use crate::watch::{Limits, Watch};
 use crate::write::LocalSink;
+
+/// Between two looks at the bounds of the trash.
+const TEND_PAUSE: Duration = Duration::from_secs(5);
+/// What a problem with it is shown with.
+const TRASH: &str = ".onitu/trash";
 
 /// A folder of this machine.
 pub struct Local {
@@ -36,6 +45,26 @@ impl Local {
 
     async fn change(&self, work: Work) -> Result<State, Fault> {
         self.commit.ask(work).await?.ok_or_else(|| lost("a change"))
+    }
+
+    /// Keeps the trash within its bounds. That it can't be is told with the service's problems,
+    /// and harms nothing else.
+    async fn tend_trash(&self, hints: &Hints) -> Infallible {
+        let mut told = false;
+        loop {
+            match self.blocking(|root| root.areas().purge(&root)).await {
+                Err(fault) => {
+                    hints.problem(TRASH, Some(fault));
+                    told = true;
+                }
+                Ok(true) if told => {
+                    hints.problem(TRASH, None);
+                    told = false;
+                }
+                Ok(_) => {}
+            }
+            tokio::time::sleep(TEND_PAUSE).await;
+        }
     }
 }
 
@@ -57,8 +86,9 @@ impl Plug for Local {
         let mut limits = Limits::default();
         limits.watches_max = options.watches_max.unwrap_or(limits.watches_max);
         limits.poll = options.poll_s.map_or(limits.poll, Duration::from_secs);
+        let purge = Purge::new(setting.trash_days, setting.trash_size_bytes);
         let opened = spawn_blocking(move || {
-            Root::open(options.root, &setting.service, setting.known, setting.trash_days)
+            Root::open(options.root, &setting.service, setting.known, purge)
         });
         let root = Arc::new(opened.await.map_err(|_| lost("a call"))??);
         let commit = Commit::start(Arc::clone(&root))
@@ -68,18 +98,18 @@ impl Plug for Local {
     }
 
     async fn check(&self) -> Result<(), Fault> {
-        self.blocking(|root| {
-            root.verify()?;
-            root.areas().purge_daily()
-        })
-        .await
+        self.blocking(|root| root.verify()).await
     }
 
     async fn watch(&self, hints: Hints) -> Result<(), Fault> {
         if let Some(notice) = self.root.notice() {
             hints.notice(Some(notice));
         }
-        self.watch.run(hints).await
+        tokio::select! {
+            biased;
+            end = self.watch.run(hints.clone()) => end,
+            never = self.tend_trash(&hints) => match never {},
+        }
     }
 
     async fn settle(&self) -> Result<(), Fault> {
@@ -132,5 +162,19 @@ impl Plug for Local {
 
     async fn remove(&self, path: &Path, expect: Tag) -> Result<(), Fault> {
         self.commit.ask(Work::Remove { path: path.clone(), expect }).await.map(drop)
+    }
+
+    async fn trash(&self, query: &TrashQuery) -> Result<TrashPage, Fault> {
+        let query = query.clone();
+        self.blocking(move |root| trash::list::page(&root.areas().all(&root)?, &query)).await
+    }
+
+    async fn hash_trashed(&self, id: &str) -> Result<Checksum, Fault> {
+        let id = id.to_owned();
+        self.blocking(move |root| restore::hash(&root, &id)).await
+    }
+
+    async fn restore(&self, id: &str, path: &Path, expect: Option<Tag>) -> Result<State, Fault> {
+        self.change(Work::Restore { id: id.to_owned(), path: path.clone(), expect }).await
     }
 }

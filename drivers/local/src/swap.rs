@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use onitu_plug::{Checksum, Fault, Hasher, Kind, Path, State, Tag, conflict};
+use onitu_plug::{Checksum, Fault, Hasher, Kind, Path, State, Tag, Why, conflict};
 use rustix::fs::{Mode, OFlags, RenameFlags, openat, readlinkat};
 use rustix::io::Errno;
 
@@ -26,22 +26,23 @@ use crate::trash::Day;
 const NOREPLACE: RenameFlags = RenameFlags::NOREPLACE;
 const EXCHANGE: RenameFlags = RenameFlags::EXCHANGE;
 
-/// Puts what `temp` holds in the place of the file or link `path`, whose tag is `expect`.
+/// Puts what `temp` holds in the place of the file or link `path`, whose tag is `expect` and which has
+/// `size` bytes.
 pub(crate) fn into(
     root: &Root,
     flush: &mut Flush,
     mut temp: Temp,
     parent: &OwnedFd,
     path: &Path,
-    expect: Tag,
+    (expect, size): (Tag, u64),
 ) -> Result<(), Fault> {
     let failed = |errno| match errno {
         Errno::NOENT => changed(path),
         errno => fault("replace", path, errno),
     };
     let area = Arc::clone(temp.area());
-    let (day, id) = area.trash().expect(path).map_err(failed)?;
-    temp.about_to_swap(&id).map_err(failed)?;
+    let place = area.trash().expect(path, size, Why::Replaced).map_err(failed)?;
+    temp.about_to_swap(&place.id).map_err(failed)?;
     let exchange = |temp: &Temp| {
         renameat_with(area.tmp(), temp.name(), parent, path.name(), EXCHANGE).map_err(failed)
     };
@@ -50,7 +51,7 @@ pub(crate) fn into(
     temp.leave();
     let kept = match temp.there() {
         Ok(there) if there.is(Some(expect)) => {
-            day.take(area.tmp(), temp.name(), &id).map_err(failed)
+            place.day.take(area.tmp(), temp.name(), &place.id).map_err(failed)
         }
         Ok(there) => set_aside(root, area.tmp(), temp.name(), &there, parent, path),
         Err(errno) => Err(failed(errno)),
@@ -60,7 +61,7 @@ pub(crate) fn into(
         exchange(&temp)?;
         return Err(fault);
     }
-    flush_trash(flush, &day, &area);
+    flush_trash(flush, &place.day, &area);
     Ok(())
 }
 
@@ -89,18 +90,20 @@ pub(crate) fn remove(
         flush.add(parent, &area);
         return Ok(());
     }
-    let (day, id) = area.trash().expect(path).map_err(failed)?;
-    match day.take(&parent, path.name(), &id) {
+    let size = there.state().map_or(0, |state| state.content.size);
+    let place = area.trash().expect(path, size, Why::Removed).map_err(failed)?;
+    let (day, id) = (&place.day, &place.id);
+    match day.take(&parent, path.name(), id) {
         Ok(()) => {}
         Err(Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(failed(errno)),
     }
     let taken = state::at(day.dir(), id.as_str()).map_err(failed)?;
     if !taken.is(Some(expect)) {
-        put_back(root, day.dir(), &id, &taken, &parent, path)?;
+        put_back(root, day.dir(), id, &taken, &parent, path)?;
         return Err(changed(path));
     }
-    flush_trash(flush, &day, &area);
+    flush_trash(flush, day, &area);
     flush.add(parent, &area);
     Ok(())
 }
@@ -152,7 +155,9 @@ pub(crate) fn rename(
     // A file's own name, spelled otherwise, is no exception: that takes two steps.
     root.refuse_twin(to).map_err(failed)?;
     let replaces = !matches!(there, There::Nothing);
-    let kept = if replaces { Some(area.trash().expect(to).map_err(failed)?) } else { None };
+    let size = there.state().map_or(0, |state| state.content.size);
+    let expected = replaces.then(|| area.trash().expect(to, size, Why::Replaced));
+    let place = expected.transpose().map_err(failed)?;
     let flags = if replaces { EXCHANGE } else { NOREPLACE };
     root.echo().expect(to);
     if let Err(errno) = renameat_with(&from_dir, from.name(), &to_dir, to.name(), flags) {
@@ -170,16 +175,17 @@ pub(crate) fn rename(
         }
         return Err(changed(from));
     };
-    if let Some((day, id)) = kept {
+    if let Some(place) = &place {
+        let (day, id) = (&place.day, &place.id);
         // Were only what follows on the disk after a power failure, and not the exchange, the
         // trash would have taken the renamed file's only name.
         fsync(&from_dir).and_then(|()| fsync(&to_dir)).map_err(failed)?;
-        day.take(&from_dir, from.name(), &id).map_err(failed)?;
+        day.take(&from_dir, from.name(), id).map_err(failed)?;
         let taken = state::at(day.dir(), id.as_str()).map_err(failed)?;
         if !taken.is(expect_to) {
-            put_back(root, day.dir(), &id, &taken, &from_dir, from)?;
+            put_back(root, day.dir(), id, &taken, &from_dir, from)?;
         }
-        flush_trash(flush, &day, &area);
+        flush_trash(flush, day, &area);
     }
     flush.add(from_dir, &area);
     flush.add(to_dir, &area);
@@ -204,7 +210,7 @@ fn put_back(
 
 /// Moves what somebody wrote at `path` in the last instant, and now is `as_name` in `at`, to its
 /// conflict name.
-fn set_aside(
+pub(crate) fn set_aside(
     root: &Root,
     at: &OwnedFd,
     as_name: &str,
@@ -224,7 +230,8 @@ fn set_aside(
     Err(failed(Errno::EXIST))
 }
 
-fn checksum(dir: impl AsFd, name: &str, there: &There) -> Result<Checksum, Errno> {
+/// The checksum of the file or link `name` in `dir`.
+pub(crate) fn checksum(dir: impl AsFd, name: &str, there: &There) -> Result<Checksum, Errno> {
     let mut hasher = Hasher::default();
     match there.state().map(|state| state.content.kind) {
         Some(Kind::File) => {
@@ -246,7 +253,7 @@ fn checksum(dir: impl AsFd, name: &str, there: &There) -> Result<Checksum, Errno
     Ok(hasher.finish())
 }
 
-fn flush_trash(flush: &mut Flush, day: &Day, area: &Arc<Area>) {
+pub(crate) fn flush_trash(flush: &mut Flush, day: &Day, area: &Arc<Area>) {
     flush.add(Arc::clone(day.dir()), area);
     flush.add(Arc::clone(day.index()), area);
 }

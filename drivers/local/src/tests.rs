@@ -8,6 +8,7 @@ mod locks;
 mod ordering;
 mod reads;
 mod roots;
+mod trash;
 mod watches;
 mod writes;
 
@@ -32,7 +33,7 @@ pub(crate) struct Home {
 }
 
 pub(crate) fn setting(known: bool) -> Setting {
-    Setting { service: "home".to_owned(), known, trash_days: 30 }
+    Setting { service: "home".to_owned(), known, trash_days: 30, trash_size_bytes: None }
 }
 
 pub(crate) fn path(text: &str) -> Path {

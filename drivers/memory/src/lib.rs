@@ -14,6 +14,7 @@ mod service;
 mod sink;
 mod source;
 mod storage;
+mod trash;
 mod tree;
 mod watch;
 

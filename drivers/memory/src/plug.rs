@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use onitu_plug::{
-    Content, Fault, FaultKind, Found, Hints, Kind, Listing, Manifest, Path, Plug, Setting, State,
-    Tag,
+    Checksum, Content, Fault, FaultKind, Found, Hints, Kind, Listing, Manifest, Path, Plug,
+    Setting, State, Tag, TrashPage, TrashQuery,
 };
 
 use crate::abilities::{Able, Everything};
@@ -204,6 +204,31 @@ impl<A: Able> Plug for Memory<A> {
         };
         self.call(Call::Writes, "remove", remove).await
     }
+
+    async fn trash(&self, query: &TrashQuery) -> Result<TrashPage, Fault> {
+        let page = |storage: &mut Storage| {
+            refuse_no_trash::<A>()?;
+            Ok(storage.trash.page(query))
+        };
+        self.call(Call::Reads, "list the trash", page).await
+    }
+
+    async fn hash_trashed(&self, id: &str) -> Result<Checksum, Fault> {
+        let hash = |storage: &mut Storage| {
+            refuse_no_trash::<A>()?;
+            storage.trash.hash(id)
+        };
+        self.call(Call::Reads, "read in the trash", hash).await
+    }
+
+    async fn restore(&self, id: &str, path: &Path, expect: Option<Tag>) -> Result<State, Fault> {
+        let restore = |storage: &mut Storage| {
+            refuse_no_trash::<A>()?;
+            refuse_name(path)?;
+            storage.restore(id, path, expect)
+        };
+        self.call(Call::Writes, "restore", restore).await
+    }
 }
 
 /// One page of a listing.
@@ -266,6 +291,13 @@ fn refuse_name(path: &Path) -> Result<(), Fault> {
         return Err(Fault::new(FaultKind::InvalidName, message));
     }
     Ok(())
+}
+
+fn refuse_no_trash<A: Able>() -> Result<(), Fault> {
+    if A::ABILITIES.trash {
+        return Ok(());
+    }
+    Err(unsupported("this storage keeps no trash".to_owned()))
 }
 
 fn unsupported(message: String) -> Fault {

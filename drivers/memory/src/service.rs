@@ -292,7 +292,7 @@ impl MemoryService {
 
     /// What drivers removed or replaced, oldest first, with the path it had.
     pub fn trash(&self) -> Vec<(Path, Bytes)> {
-        self.with(|storage| storage.trash.iter().cloned().collect())
+        self.with(|storage| storage.trash.contents())
     }
 
     /// How many half-written files wait to be resumed.

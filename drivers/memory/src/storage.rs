@@ -1,18 +1,14 @@
 //! Everything behind the lock: the tree, its trash and half-written files, and the effects that
 //! the driver's calls have on them, each at once.
 
-use std::collections::VecDeque;
-
-use bytes::Bytes;
-use onitu_plug::{Abilities, Content, Fault, FaultKind, Hint, Kind, Path, State, Tag};
+use onitu_plug::{Abilities, Content, Fault, FaultKind, Hint, Kind, Path, State, Tag, Why};
 
 use crate::faults::{Dice, Faults};
 use crate::part::{Claim, Parts};
+use crate::trash::Trash;
 use crate::tree::{Body, Directory, Tree};
 use crate::watch::News;
 
-/// Most things the trash keeps; the oldest go first.
-const TRASH_MAX: usize = 65_536;
 /// What the storage's clock shows first: some day in 2023.
 const CLOCK_START_NS: i64 = 1_700_000_000_000_000_000;
 /// One tick of the storage's clock.
@@ -22,7 +18,7 @@ const TICK_NS: i64 = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct Storage {
     pub(crate) tree: Tree,
-    pub(crate) trash: VecDeque<(Path, Bytes)>,
+    pub(crate) trash: Trash,
     pub(crate) parts: Parts,
     pub(crate) news: News,
     pub(crate) dice: Dice,
@@ -36,7 +32,7 @@ impl Storage {
     pub(crate) fn new(abilities: Abilities) -> Self {
         Self {
             tree: Tree::new(abilities),
-            trash: VecDeque::new(),
+            trash: Trash::default(),
             parts: Parts::default(),
             news: News::default(),
             dice: Dice::new(Faults::default()),
@@ -53,6 +49,11 @@ impl Storage {
             self.clock_ns += TICK_NS;
         }
         (self.clock_ns, moved)
+    }
+
+    /// What the storage's clock shows, in milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        u64::try_from(self.clock_ns / 1_000_000).unwrap_or_default()
     }
 
     pub(crate) fn tell(&mut self, path: &Path, hint: Hint) {
@@ -122,7 +123,7 @@ impl Storage {
         self.refuse_taken(path)?;
         self.refuse_filled(path, replaced)?;
         self.refuse_beyond_capacity(path, size)?;
-        self.bury(path, replaced);
+        self.bury(path, replaced, Why::Replaced);
         let number = self.tree.put(path, body, mtime_ns)?;
         self.tell(path, Hint::Changed);
         self.tree.state(path, number)
@@ -166,7 +167,7 @@ impl Storage {
             let replaced = self.expect(to, expect_to)?;
             self.refuse_taken(to)?;
             self.refuse_filled(to, replaced)?;
-            self.bury(to, replaced);
+            self.bury(to, replaced, Why::Replaced);
         }
         self.move_node(from, number, to)?;
         self.tree.state(to, number)
@@ -190,7 +191,7 @@ impl Storage {
         }
         let number = self.expect(path, Some(expect))?;
         self.refuse_filled(path, number)?;
-        self.bury(path, number);
+        self.bury(path, number, Why::Removed);
         if let Some(number) = self.tree.detach(path) {
             self.tree.forget(number);
         }
@@ -208,7 +209,7 @@ impl Storage {
         Err(Fault::new(FaultKind::Full, message))
     }
 
-    fn refuse_blocked(&self, path: &Path) -> Result<(), Fault> {
+    pub(crate) fn refuse_blocked(&self, path: &Path) -> Result<(), Fault> {
         if !self.tree.is_blocked(path) {
             return Ok(());
         }
@@ -232,17 +233,6 @@ impl Storage {
         }
         let message = format!("the directory `{path}` still holds something");
         Err(Fault::new(FaultKind::NotEmpty, message))
-    }
-
-    /// Keeps what is about to go, where the storage has a trash.
-    fn bury(&mut self, path: &Path, number: Option<u64>) {
-        let bytes = number.and_then(|number| self.tree.node(number)?.bytes());
-        if let Some(bytes) = bytes.filter(|_| self.tree.abilities().trash) {
-            self.trash.push_back((path.clone(), bytes));
-            while self.trash.len() > TRASH_MAX {
-                self.trash.pop_front();
-            }
-        }
     }
 }
 

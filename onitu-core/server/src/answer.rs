@@ -22,7 +22,9 @@ impl Core {
         match request {
             ToCore::Status => FromCore::Status(Box::new(status(&self.parts().await))),
             ToCore::Settled => FromCore::Settled(self.going_on().await),
-            ToCore::Ls(_) => failed("a listing has many answers"),
+            ToCore::Ls(_) | ToCore::Trash(_) | ToCore::Restore(_) => {
+                failed("a listing has many answers")
+            }
             ToCore::Explain(path) => match self.explain(&path).await {
                 Ok(explanation) => FromCore::Explanation(Box::new(explanation)),
                 Err(message) => failed(message),

@@ -7,7 +7,7 @@
 //! Rooms: [`Core`] holds the state and brings store and supervisor to what the configuration says
 //! (`register` computes what that is, `scans` sees to it that lost scans are done again); `listen`
 //! and `answer` speak to the command line; `parts`, `overview`, `settle`, `tree` and `explain` make
-//! the answers, each with its pure half apart.
+//! the answers, each with its pure half apart; `trash` and `restore` ask the drivers for theirs.
 
 mod answer;
 mod approve;
@@ -20,10 +20,12 @@ mod overview;
 mod parts;
 mod process;
 mod register;
+mod restore;
 mod scans;
 mod settle;
 mod sources;
 mod supervisor;
+mod trash;
 mod tree;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use onitu_core::control::{FromCore, ToCore};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Duration, sleep};
 use tracing::{debug, warn};
 
@@ -71,6 +71,9 @@ async fn converse(core: &Core, stream: UnixStream) -> io::Result<()> {
         }
         match serde_json::from_slice(&line) {
             Ok(ToCore::Ls(path)) => list(core, path, &mut to).await?,
+            Ok(request @ (ToCore::Trash(_) | ToCore::Restore(_))) => {
+                stream_answers(core, request, &mut to).await?;
+            }
             Ok(request) => write(&mut to, &core.answer(request).await).await?,
             Err(error) => {
                 let message = format!("the request can't be read ({error}): another version?");
@@ -95,6 +98,27 @@ async fn list(core: &Core, path: onitu_core::Path, to: &mut OwnedWriteHalf) -> i
             Err(error) => return write(to, &away(&error)).await,
         }
     }
+}
+
+/// Sends the many answers to `request`, as fast as the other side reads. The work ends with whoever
+/// asked for it.
+async fn stream_answers(core: &Core, request: ToCore, to: &mut OwnedWriteHalf) -> io::Result<()> {
+    let (pages, mut told) = mpsc::channel(1);
+    let work = async {
+        match request {
+            ToCore::Trash(question) => core.trash(question, pages).await,
+            ToCore::Restore(question) => core.restore(question, pages).await,
+            _ => {}
+        }
+        Ok(())
+    };
+    let tell = async {
+        while let Some(answer) = told.recv().await {
+            write(to, &answer).await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(work, tell).map(drop)
 }
 
 async fn write(to: &mut OwnedWriteHalf, answer: &FromCore) -> io::Result<()> {

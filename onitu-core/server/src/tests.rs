@@ -11,6 +11,7 @@ use onitu_core::held::{Held, Review, Verdict};
 use onitu_core::message::{Reply, Request, decode, encode};
 use onitu_core::status::{ProcessStatus, Report, ServiceState};
 use onitu_core::store::{Commit, MemoryStore, Registry, Store};
+use onitu_core::trash::{Restore, Restored, TrashPage, TrashQuery, Trashed};
 use onitu_core::{
     Checksum, Content, Fault, FaultKind, Kind, Mode, Path, Record, Service, ServiceId, Shard, Tag,
     clock,
@@ -266,6 +267,7 @@ pub(crate) struct FakeDriver {
     pub(crate) held: Mutex<Option<Held>>,
     /// What was decided about it.
     pub(crate) verdict: Mutex<Option<Verdict>>,
+    pub(crate) trash: FakeTrash,
 }
 
 impl FakeDriver {
@@ -290,8 +292,44 @@ impl FakeDriver {
                     Reply::Done
                 }
             },
+            Request::Trash(query) => self.trash.page(&query),
+            Request::Restore { items, .. } => self.trash.restore(items),
             Request::Orders { .. } => panic!("the Core orders nothing"),
         }
+    }
+}
+
+/// The trash of a pretended driver: its pages are short, and all that is asked for is put back.
+#[derive(Default)]
+pub(crate) struct FakeTrash {
+    /// The newest first; [`None`] where there is no trash.
+    pub(crate) items: Mutex<Option<Vec<Trashed>>>,
+    pub(crate) restored: Mutex<Vec<Restore>>,
+    asked: AtomicU64,
+}
+
+impl FakeTrash {
+    fn page(&self, query: &TrashQuery) -> Reply {
+        let items = self.items.lock().expect("whole");
+        let Some(items) = items.as_ref() else {
+            return Reply::Refused(Fault::new(FaultKind::Unsupported, "no trash"));
+        };
+        let from: usize = query.cursor.as_ref().map_or(0, |it| it.parse().expect("a number"));
+        let page = items.iter().skip(from).take(2);
+        let page = page.filter(|it| it.path.is_within(&query.below) && it.at_ms > query.after_ms);
+        let next = (from + 2 < items.len()).then(|| (from + 2).to_string());
+        Reply::Trash(TrashPage { items: page.cloned().collect(), next })
+    }
+
+    /// Every second question is answered: the work takes a while.
+    fn restore(&self, items: Vec<Restore>) -> Reply {
+        if self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+            return Reply::Restored(None);
+        }
+        let outcomes = items.iter().map(|it| Restored::Placed { replaced: it.replace });
+        let outcomes = outcomes.collect();
+        self.restored.lock().expect("whole").extend(items);
+        Reply::Restored(Some(outcomes))
     }
 }
 

@@ -9,8 +9,18 @@ use crate::held::Share;
 use crate::{Mode, Path};
 
 /// Their keys.
-pub const NAMES: [&str; 9] =
-    ["driver", "mode", "at", "quota", "limit", "poll", "max_delete", "max_change", "trash_days"];
+pub const NAMES: [&str; 10] = [
+    "driver",
+    "mode",
+    "at",
+    "quota",
+    "limit",
+    "poll",
+    "max_delete",
+    "max_change",
+    "trash_days",
+    "trash_size",
+];
 const MODES: [&str; 3] = ["sync", "source", "backup"];
 /// Ten years.
 const TRASH_DAYS_MAX: u32 = 3650;
@@ -20,6 +30,7 @@ pub struct Every {
     pub mode: Mode,
     pub poll_s: Option<u64>,
     pub trash_days: u32,
+    pub trash_size_bytes: Option<u64>,
     pub at: Path,
     pub quota_bytes: Option<u64>,
     pub limit: Option<Limit>,
@@ -45,6 +56,7 @@ impl Check<'_> {
             trash_days: field("trash_days")
                 .and_then(|it| self.whole(&it, TRASH_DAYS_MAX))
                 .unwrap_or(TRASH_DAYS),
+            trash_size_bytes: field("trash_size").and_then(|it| self.measured(&it, size_bytes)),
             at: at.and_then(|it| self.at(&it)).unwrap_or_else(Path::root),
             quota_bytes: quota.and_then(|it| self.measured(&it, size_bytes)),
             limit: rate.and_then(|it| self.measured(&it, limit)),

@@ -86,6 +86,8 @@ pub struct ServiceEntry {
     pub poll_s: Option<u64>,
     /// Days for which the trash is kept.
     pub trash_days: u32,
+    /// Most bytes of the trash; no bound but its days if not given.
+    pub trash_size_bytes: Option<u64>,
     /// The directory of the tree at which its root stands. Not effective yet.
     pub at: crate::Path,
     /// Most bytes it may hold. Not effective yet.
@@ -300,7 +302,8 @@ impl fmt::Debug for ServiceEntry {
         let shown =
             |(name, value)| (name, if self.secrets.contains(name) { &hidden } else { value });
         let options: BTreeMap<_, _> = self.options.iter().map(shown).collect();
-        f.debug_struct("ServiceEntry")
+        let mut shown_as = f.debug_struct("ServiceEntry");
+        shown_as
             .field("name", &self.name)
             .field("driver", &self.driver)
             .field("mode", &self.mode)
@@ -311,7 +314,10 @@ impl fmt::Debug for ServiceEntry {
             .field("limit", &self.limit)
             .field("max_delete", &self.max_delete)
             .field("max_change", &self.max_change)
-            .field("options", &options)
-            .finish_non_exhaustive()
+            .field("options", &options);
+        if let Some(bytes) = self.trash_size_bytes {
+            shown_as.field("trash_size_bytes", &bytes);
+        }
+        shown_as.finish_non_exhaustive()
     }
 }

@@ -76,6 +76,7 @@ impl Check<'_> {
             mode: every.mode,
             poll_s: every.poll_s,
             trash_days: every.trash_days,
+            trash_size_bytes: every.trash_size_bytes,
             at: every.at,
             quota_bytes: every.quota_bytes,
             limit: every.limit,

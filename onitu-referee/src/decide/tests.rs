@@ -359,6 +359,28 @@ fn who_restores_a_deleted_file_is_believed() {
 }
 
 #[test]
+fn what_a_person_restores_is_an_edit_whatever_is_known_of_the_service() {
+    let restored = |text: &str| Observed::Restored(State { content: file(text), tag: tag("r") });
+    let expected = |revision| (revision, false, Some((revision, tag("r"))));
+    let found = |record: Option<&Record>, text: &str, mode| {
+        let after = decide(record, A, mode, &restored(text)).expect("remembered");
+        let held = after.holder(A).map(|held| (held.revision, held.tag));
+        (after.revision, after.gone, held)
+    };
+    // A service that was to get what was deleted, and has an older copy in its trash.
+    let mut doubted = tombstone(3, file("x"), &[(B, 2, "b")]);
+    doubted.set_holder(A, 2, Tag::UNKNOWN);
+    let deleted = tombstone(3, file("x"), &[(B, 2, "b")]);
+    let lives = record(3, file("x"), &[(A, 3, "a"), (B, 3, "b")]);
+    for mode in [Mode::Sync, Mode::Backup] {
+        assert_eq!(found(None, "x", mode), expected(1));
+        assert_eq!(found(Some(&doubted), "x", mode), expected(4));
+        assert_eq!(found(Some(&deleted), "x", mode), expected(4));
+        assert_eq!(found(Some(&lives), "old", mode), expected(4));
+    }
+}
+
+#[test]
 fn nobody_doubts_a_path_that_lives() {
     let before = record(1, file("x"), &[(A, 1, "a")]);
     let mut edited = after(&before, A, &seen(file("yy"), "a2"));
@@ -442,6 +464,7 @@ fn observations() -> impl Strategy<Value = Observed> {
         Just(Observed::Lost),
         Just(Observed::Fetched { revision: 1, content: file("x") }),
         Just(Observed::Rotten(State { content: file("y"), tag: tag("1") })),
+        Just(Observed::Restored(State { content: file("yy"), tag: tag("3") })),
     ]
 }
 

@@ -16,9 +16,12 @@ mod place;
 mod reload;
 mod render;
 mod rescan;
+mod restore;
 mod resume;
 mod status;
 mod tied;
+mod time;
+mod trash;
 mod up;
 mod wait;
 
@@ -78,6 +81,10 @@ enum Command {
     Resume(resume::Args),
     /// Decides about removals that are held because they are too many.
     Approve(approve::Args),
+    /// Shows what Onitu removed or replaced and still keeps.
+    Trash(trash::Args),
+    /// Puts back what Onitu removed or replaced.
+    Restore(restore::Args),
     /// Lists the installed drivers with their options and abilities.
     Drivers(drivers::Args),
     /// Runs a program that ends with its parent; how the supervisor starts every process.
@@ -120,6 +127,8 @@ fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
         Command::Pause(args) => pause::run(context, args),
         Command::Resume(args) => resume::run(context, args),
         Command::Approve(args) => approve::run(context, args),
+        Command::Trash(args) => trash::run(context, args),
+        Command::Restore(args) => restore::run(context, args),
         Command::Drivers(args) => drivers::run(context, args),
         Command::Tied(args) => tied::run(args),
     }

@@ -37,7 +37,12 @@ pub trait Subject: Sized + Send + Sync + 'static {
     /// Opens the storage as the runtime does. `known` as in [`Setting::known`].
     fn connect(&self, known: bool) -> impl Future<Output = Result<Self::Plug, Fault>> + Send {
         let options = <Self::Plug as Plug>::Options::deserialize(self.options());
-        let setting = Setting { service: "conformance".to_owned(), known, trash_days: 30 };
+        let setting = Setting {
+            service: "conformance".to_owned(),
+            known,
+            trash_days: 30,
+            trash_size_bytes: None,
+        };
         async move {
             let wrong = |error: serde_json::Error| Fault::new(FaultKind::Bug, error.to_string());
             <Self::Plug as Plug>::connect(options.map_err(wrong)?, setting).await

@@ -173,6 +173,19 @@ macro_rules! suite {
             a_twin_of_the_drivers_own_names_is_refused
             hints_are_spelled_as_names_were_made
         }
+        $crate::suite! { @room $subject, trash:
+            the_trash_tells_what_it_holds
+            the_trash_comes_in_pages_newest_first
+            the_trash_tells_what_stood_below_a_path
+            the_trash_tells_what_came_later
+            what_is_restored_is_as_it_was
+            something_is_restored_to_another_path
+            restoring_overwrites_nothing
+            a_directory_is_not_replaced_from_the_trash
+            what_was_restored_over_goes_to_the_trash
+            what_has_left_the_trash_is_not_found
+            a_link_is_restored_as_a_link
+        }
         $crate::suite! { @room $subject, watching:
             a_users_edits_are_hinted_at
             a_users_rename_is_hinted_at_under_both_names

@@ -94,7 +94,8 @@ async fn a_root_that_goes_away_is_noticed_and_nothing_in_it_is_gone() {
 }
 
 /// Mounts a small file system that lives in memory; tells if this machine doesn't let us.
-fn mounted(at: &std::path::Path, options: &str) -> bool {
+/// Whether a small disk could be mounted there.
+pub(super) fn mounted(at: &std::path::Path, options: &str) -> bool {
     fs::create_dir_all(at).expect("mkdir");
     let mount =
         Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).status();
@@ -108,7 +109,8 @@ fn mounted(at: &std::path::Path, options: &str) -> bool {
     mounted
 }
 
-struct Unmount(PathBuf);
+/// Unmounts it at the end.
+pub(super) struct Unmount(pub(super) PathBuf);
 
 impl Drop for Unmount {
     fn drop(&mut self) {
@@ -198,19 +200,4 @@ async fn leftovers_end_and_what_a_crash_left_between_two_names_is_kept() {
         fs::read_dir(home.at(".onitu/trash")).expect("there").flatten().next().expect("today");
     let kept = fs::read(day.path().join("0000018c-12345678")).expect("in the trash");
     assert_eq!(kept, b"the user's");
-}
-
-#[tokio::test]
-async fn the_trash_is_kept_for_its_days() {
-    let home = home().await;
-    home.write("file", b"today's");
-    home.local.remove(&path("file"), home.tag("file").await).await.expect("removed");
-    let trash = home.at(".onitu/trash");
-    for day in ["2020-02-28", "not a day"] {
-        fs::create_dir_all(trash.join(day).join("a/b")).expect("mkdir");
-        fs::write(trash.join(day).join("a/b/c"), b"x").expect("written");
-    }
-    drop(connect(home.folder.path(), true).await.expect("connects again"));
-    assert!(!trash.join("2020-02-28").exists() && trash.join("not a day").exists());
-    assert_eq!(home.trash(), [("file".to_owned(), b"today's".to_vec())]);
 }

@@ -20,6 +20,7 @@ pub mod placing;
 pub mod reading;
 pub mod removing;
 pub mod renaming;
+pub mod trash;
 pub mod twins;
 pub mod watching;
 pub mod writing;
