@@ -13,6 +13,7 @@ mod first_contact;
 mod folders;
 mod kills;
 mod links;
+mod lost_elsewhere;
 mod names;
 mod operations;
 mod paths;
