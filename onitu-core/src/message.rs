@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::held::{Approval, Review};
 use crate::{Checksum, Content, Fault, Path, ServiceId, Shard, State, Tag};
 
 /// The first byte of every message.
@@ -279,6 +280,8 @@ pub enum Request {
     Settle,
     /// Scan the whole service.
     Rescan,
+    /// What the brake holds back, or what a person says about it.
+    Brake(Approval),
 }
 
 /// What a driver answers on its REP socket.
@@ -299,10 +302,12 @@ pub enum Reply {
         /// Grows with everything that happens: equal twice means nothing happened in between.
         activity: u64,
     },
-    /// To [`Request::Rescan`]: it will be done.
+    /// To [`Request::Rescan`], and to [`Request::Brake`] with a verdict: it will be done.
     Done,
     /// The request can't be served.
     Refused(Fault),
+    /// To [`Request::Brake`] without a verdict.
+    Held(Box<Review>),
 }
 
 /// What a puller says to a holder (DEALER to ROUTER).

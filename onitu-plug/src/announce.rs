@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use onitu_core::bus::{BusError, Publisher};
 use onitu_core::message::{Batch, Event, HEARTBEAT_TOPIC, Heartbeat, encode};
-use onitu_core::{Path, ServiceId, Shard, Tag, limits};
+use onitu_core::{Kind, Path, ServiceId, Shard, Tag, limits};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -45,6 +45,8 @@ struct Ring {
     /// Those among them that were computed from less than was told.
     outdated: BTreeSet<u64>,
     activity: u64,
+    /// Paths that were told to be gone.
+    gone: u64,
 }
 
 #[derive(Default)]
@@ -60,6 +62,7 @@ struct Stream {
 struct Known {
     tag: Option<Tag>,
     sequence: u64,
+    is_file: bool,
 }
 
 impl Stream {
@@ -151,6 +154,13 @@ impl Announcer {
             .collect()
     }
 
+    /// What unacknowledged events say of all paths: whether a file or link is there.
+    pub(crate) fn all_known(&self) -> Vec<(Path, bool)> {
+        let ring = self.ring();
+        let is_there = |known: &Known| known.tag.is_some() && known.is_file;
+        ring.known.iter().map(|(path, known)| (path.clone(), is_there(known))).collect()
+    }
+
     /// The Referee has spoken to this incarnation: news of an earlier one is no longer taken.
     pub(crate) fn adopt(&self) {
         self.ring().is_adopted = true;
@@ -199,7 +209,7 @@ impl Announcer {
     pub(crate) fn begin_epoch(&self, epoch: u64) {
         let mut ring = self.ring();
         let mut next = Ring::new(epoch.max(ring.epoch + 1));
-        next.activity = ring.activity + 1;
+        (next.activity, next.gone) = (ring.activity + 1, ring.gone);
         // Nothing is known any more of what they were computed from.
         next.ordered = std::mem::take(&mut ring.ordered);
         next.outdated = next.ordered.values().flatten().copied().collect();
@@ -248,6 +258,11 @@ impl Announcer {
     /// Grows with everything that happens.
     pub(crate) fn activity(&self) -> u64 {
         self.ring().activity
+    }
+
+    /// How many paths were told to be gone since the driver began.
+    pub(crate) fn gone(&self) -> u64 {
+        self.ring().gone
     }
 
     /// Notes that something happened.
@@ -310,6 +325,7 @@ impl Ring {
             ordered: BTreeMap::new(),
             outdated: BTreeSet::new(),
             activity: 0,
+            gone: 0,
         }
     }
 
@@ -330,7 +346,10 @@ impl Ring {
             | Event::Resolved { .. } => None,
         };
         if let Some(tag) = tag {
-            self.known.insert(event.path().clone(), Known { tag, sequence });
+            self.gone += u64::from(tag.is_none());
+            let is_file = !matches!(&event, Event::Seen { state, .. }
+                if state.content.kind == Kind::Directory);
+            self.known.insert(event.path().clone(), Known { tag, sequence, is_file });
             if let Some(orders) = self.ordered.get(event.path()) {
                 self.outdated.extend(orders);
             }

@@ -24,6 +24,9 @@ pub(crate) async fn carry_out<P: Plug>(shared: &Arc<Shared<P>>, puller: &Puller,
         Ok(events) => events,
         Err(fault) => carrier.explain(fault).await,
     };
+    for event in events.iter().filter(|event| !matches!(event, Event::Failed { .. })) {
+        shared.brake.forget(event.path());
+    }
     shared.announcer.announce(events).await;
     drop(claim);
 }
@@ -267,6 +270,11 @@ impl<P: Plug> Carrier<'_, P> {
             && now.map(|state| state.tag) != self.expected()
         {
             return match now {
+                // It was only to be read; its removal is for the brake to judge.
+                None if matches!(self.order.action, Action::Hash { .. }) => {
+                    self.shared.hints.tell(path.clone(), Hint::Changed);
+                    vec![Event::Failed { path, order, fault }]
+                }
                 None => vec![self.gone()],
                 Some(mut state) => {
                     if state.content.kind != Kind::Directory {
