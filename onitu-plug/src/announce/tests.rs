@@ -122,7 +122,6 @@ async fn batches_come_in_order_and_heartbeats_tell_how_far_they_went() {
 }
 
 #[tokio::test]
-<<<<<<< HEAD
 async fn an_order_is_out_of_date_once_more_is_told_than_it_was_computed_from() {
     let announcer = Announcer::new(ME, 1);
     let (old, new, other) = (path("d/a"), path("d/b"), path("d/c"));
@@ -146,7 +145,9 @@ async fn an_order_is_out_of_date_once_more_is_told_than_it_was_computed_from() {
 
     announcer.begin_epoch(2);
     assert!(announcer.is_outdated(3), "a new incarnation knows of no earlier order");
-=======
+}
+
+#[tokio::test]
 async fn what_must_be_committed_first_is_waited_for() {
     let announcer = Announcer::new(ME, 1);
     let shard = Shard::of(&path("d/a"));
@@ -172,5 +173,4 @@ async fn what_must_be_committed_first_is_waited_for() {
     }
     announcer.begin_epoch(2);
     assert!(!lost.await, "this incarnation is over");
->>>>>>> main
 }
