@@ -62,15 +62,27 @@ impl Record {
         }
     }
 
+    /// Stands among the ancestors for the last deletion, under its revision.
+    const DELETED: Checksum = Checksum([0; 20]);
+
     /// Keeps the checksum of the present content (of a tombstone: of what was deleted), which is
     /// about to be replaced.
     pub fn remember_ancestor(&mut self) {
         let Some(checksum) = self.content.checksum else { return };
         self.ancestors.retain(|(_, kept)| *kept != checksum);
         self.ancestors.push((self.revision.saturating_sub(self.gone.into()), checksum));
-        if self.ancestors.len() > Self::ANCESTORS_MAX {
-            self.ancestors.remove(0);
+        if self.gone {
+            self.ancestors.push((self.revision, Self::DELETED));
         }
+        let beyond = self.ancestors.len().saturating_sub(Self::ANCESTORS_MAX);
+        self.ancestors.drain(..beyond);
+    }
+
+    /// The last deletion before `revision` that is among the ancestors; 0 for none. Whoever wasn't
+    /// noted as a holder then held nothing.
+    pub fn deleted_before(&self, revision: u64) -> u64 {
+        let mut deleted = self.ancestors.iter().rev().filter(|(_, kept)| *kept == Self::DELETED);
+        deleted.find(|(at, _)| *at < revision).map_or(0, |(at, _)| *at)
     }
 
     /// Keeps the checksum of an earlier revision that was learned late.

@@ -4,7 +4,7 @@
 //! this service is known to hold. It is bounded: who announces waits while it is full, so a scan
 //! pauses and no memory grows while the Referee is away.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,6 +40,10 @@ struct Ring {
     events: usize,
     /// What the unacknowledged events say of each path: the tag it has, or that it is gone.
     known: BTreeMap<Path, Known>,
+    /// The orders under way at a path.
+    ordered: BTreeMap<Path, BTreeSet<u64>>,
+    /// Those among them that were computed from less than was told.
+    outdated: BTreeSet<u64>,
     activity: u64,
     /// Paths that were told to be gone.
     gone: u64,
@@ -204,11 +208,46 @@ impl Announcer {
     /// Forgets everything and begins a new incarnation; a scan must follow.
     pub(crate) fn begin_epoch(&self, epoch: u64) {
         let mut ring = self.ring();
-        let (activity, gone) = (ring.activity, ring.gone);
-        *ring = Ring::new(epoch.max(ring.epoch + 1));
-        (ring.activity, ring.gone) = (activity + 1, gone);
+        let mut next = Ring::new(epoch.max(ring.epoch + 1));
+        (next.activity, next.gone) = (ring.activity + 1, ring.gone);
+        // Nothing is known any more of what they were computed from.
+        next.ordered = std::mem::take(&mut ring.ordered);
+        next.outdated = next.ordered.values().flatten().copied().collect();
+        *ring = next;
         drop(ring);
         self.room.notify_waiters();
+    }
+
+    /// An order for `paths` has come. If something told of them isn't acknowledged yet, the Referee
+    /// didn't know it when it gave the order; and what is told from now on it didn't know either.
+    /// A tag alone doesn't show that: what was renamed away and back has the one it had.
+    pub(crate) fn begin_order(&self, order: u64, paths: &[Path]) {
+        let mut ring = self.ring();
+        if paths.iter().any(|path| ring.known.contains_key(path)) {
+            ring.outdated.insert(order);
+        }
+        for path in paths {
+            ring.ordered.entry(path.clone()).or_default().insert(order);
+        }
+    }
+
+    /// Whether the order was computed from less than was told of its paths.
+    pub(crate) fn is_outdated(&self, order: u64) -> bool {
+        self.ring().outdated.contains(&order)
+    }
+
+    /// The order is over.
+    pub(crate) fn end_order(&self, order: u64, paths: &[Path]) {
+        let mut ring = self.ring();
+        ring.outdated.remove(&order);
+        for path in paths {
+            if let Some(orders) = ring.ordered.get_mut(path) {
+                orders.remove(&order);
+                if orders.is_empty() {
+                    ring.ordered.remove(path);
+                }
+            }
+        }
     }
 
     /// Whether everything was acknowledged.
@@ -277,8 +316,17 @@ impl Announcer {
 impl Ring {
     fn new(epoch: u64) -> Self {
         let shards = std::array::from_fn(|_| Stream { first: 1, ..Stream::default() });
-        let known = BTreeMap::new();
-        Self { epoch, is_adopted: false, shards, events: 0, known, activity: 0, gone: 0 }
+        Self {
+            epoch,
+            is_adopted: false,
+            shards,
+            events: 0,
+            known: BTreeMap::new(),
+            ordered: BTreeMap::new(),
+            outdated: BTreeSet::new(),
+            activity: 0,
+            gone: 0,
+        }
     }
 
     /// This incarnation, and the number of its last event in `shard`.
@@ -302,6 +350,9 @@ impl Ring {
             let is_file = !matches!(&event, Event::Seen { state, .. }
                 if state.content.kind == Kind::Directory);
             self.known.insert(event.path().clone(), Known { tag, sequence, is_file });
+            if let Some(orders) = self.ordered.get(event.path()) {
+                self.outdated.extend(orders);
+            }
         }
         stream.kept.push_back(event);
         self.events += 1;

@@ -44,6 +44,7 @@ impl<P: Plug> Carrier<'_, P> {
 
     async fn act(&self) -> Result<Vec<Event>, Fault> {
         let path = &self.order.path;
+        self.check_basis()?;
         match &self.order.action {
             Action::Pull { revision, content, expect, sources } => {
                 let state = self.pull(*revision, content, *expect, sources).await?;
@@ -72,6 +73,16 @@ impl<P: Plug> Carrier<'_, P> {
                 Ok(vec![self.seen(state)])
             }
         }
+    }
+
+    /// Fails if the order was computed from less than was told of its paths: what it expects may
+    /// stand there again and still be another's doing. It will be given anew, if it is still due.
+    fn check_basis(&self) -> Result<(), Fault> {
+        if self.shared.announcer.is_outdated(self.order.id) {
+            let message = format!("something was told of `{}` since", self.order.path);
+            return Err(Fault::new(FaultKind::Changed, message));
+        }
+        Ok(())
     }
 
     /// What is at the path, if that is what the order expects.
@@ -185,6 +196,7 @@ impl<P: Plug> Carrier<'_, P> {
         let Some(_claim) = self.shared.claims.try_claim(from) else {
             return Err(Fault::new(FaultKind::Cancelled, format!("`{from}` is in use")));
         };
+        self.check_basis()?;
         let renamed = self.plug().rename(from, expect_from, path, expect).await;
         if renamed.is_err() {
             // Whether it is the old name that isn't as expected is found out by a look of its own.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use onitu_core::bus::{BusError, Replier};
 use onitu_core::message::{Action, Event, Order, Reply, Request, decode, encode};
-use onitu_core::{Fault, FaultKind, Shard, limits};
+use onitu_core::{Fault, FaultKind, Path, Shard, limits};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -122,6 +122,8 @@ impl<P: Plug> Orders<P> {
         let permits = if is_large { self.large.clone() } else { self.small.clone() };
         let (shared, puller) = (self.shared.clone(), self.puller.clone());
         let under_way = self.under_way.clone();
+        let paths = paths_of(&order);
+        shared.announcer.begin_order(order.id, &paths);
         self.tasks.spawn(async move {
             let busy = shared.begin();
             let _permit = permits.acquire_owned().await;
@@ -137,12 +139,22 @@ impl<P: Plug> Orders<P> {
             } else {
                 carry_out(&shared, &puller, order).await;
             }
+            shared.announcer.end_order(id, &paths);
             let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
             under_way.orders.remove(&id);
             under_way.cancelled.remove(&id);
             drop(busy);
         });
     }
+}
+
+/// The paths an order changes.
+fn paths_of(order: &Order) -> Vec<Path> {
+    let from = match &order.action {
+        Action::Rename { from, .. } => Some(from.clone()),
+        _ => None,
+    };
+    from.into_iter().chain([order.path.clone()]).collect()
 }
 
 fn refusal(why: &str) -> Reply {

@@ -175,12 +175,12 @@ impl Seen<'_> {
     fn placed_unseen(&self, held: Option<Holder>, same_bytes: Option<bool>) -> Option<u64> {
         let after = match held {
             _ if self.restored || self.mode == Mode::Source => return None,
-            Some(held) if held.tag == Tag::UNKNOWN => 0,
+            Some(held) if held.tag == Tag::UNKNOWN => self.record.deleted_before(held.revision),
             Some(held) if held.revision == Holder::FOREIGN => return None,
             Some(held) => held.revision,
             // Where it was deleted, whoever may be placing it is noted as a holder.
             None if self.record.gone => return None,
-            None => 0,
+            None => self.record.deleted_before(self.record.revision),
         };
         let deleted = self.record.revision.saturating_sub(1);
         if self.record.gone && same_bytes == Some(true) && deleted > after {

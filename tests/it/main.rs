@@ -16,6 +16,7 @@ mod folders;
 mod instances;
 mod kills;
 mod links;
+mod lost_elsewhere;
 mod names;
 mod operations;
 mod paths;

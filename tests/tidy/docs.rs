@@ -43,6 +43,32 @@ fn links_lead_somewhere() {
 }
 
 #[test]
+fn the_tests_that_hold_a_guarantee_exist() {
+    let rust = files::rust();
+    let guarantees = documents().into_iter().find(|it| it.path == "docs/guarantees.md").unwrap();
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for (at, name) in between(&guarantees.text, "`", '`') {
+        let (file, test) = name.split_once("::").unwrap_or(("", name));
+        // A name of several words is a test's.
+        if test.matches('_').count() < 2 || test.contains(['/', ' ', '.']) {
+            continue;
+        }
+        count += 1;
+        let definition = format!("fn {test}(");
+        let is_there = |it: &File| {
+            it.text.contains(&definition)
+                && (file.is_empty() || it.path == format!("tests/it/{file}.rs"))
+        };
+        if !rust.iter().any(is_there) {
+            missing.push(format!("docs/guarantees.md:{at}: {name}"));
+        }
+    }
+    assert!(count > 40, "only {count} tests are named");
+    nothing_in(&missing, "a guarantee names a test that isn't there");
+}
+
+#[test]
 fn the_files_that_are_named_exist() {
     let named_in = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/testing.md"];
     let mut missing = Vec::new();

@@ -122,6 +122,32 @@ async fn batches_come_in_order_and_heartbeats_tell_how_far_they_went() {
 }
 
 #[tokio::test]
+async fn an_order_is_out_of_date_once_more_is_told_than_it_was_computed_from() {
+    let announcer = Announcer::new(ME, 1);
+    let (old, new, other) = (path("d/a"), path("d/b"), path("d/c"));
+    announcer.announce(vec![seen("d/a", 1), gone("d/a"), seen("d/b", 1)]).await;
+    // The Referee has heard nothing of this yet.
+    announcer.begin_order(1, std::slice::from_ref(&old));
+    announcer.begin_order(2, &[other.clone(), new.clone()]);
+    announcer.begin_order(3, std::slice::from_ref(&other));
+    assert_eq!([1, 2, 3].map(|order| announcer.is_outdated(order)), [true, true, false]);
+    announcer.end_order(1, std::slice::from_ref(&old));
+
+    announcer.acknowledge(Shard::of(&old), 3);
+    announcer.begin_order(4, std::slice::from_ref(&old));
+    assert!(!announcer.is_outdated(4), "all of it was heard");
+    // What was renamed comes back to where it was, in the state that it had.
+    announcer.announce(vec![seen("d/a", 1), gone("d/b")]).await;
+    announcer.acknowledge(Shard::of(&old), 5);
+    assert!(announcer.is_outdated(4));
+    announcer.end_order(4, std::slice::from_ref(&old));
+    assert!(!announcer.is_outdated(4));
+
+    announcer.begin_epoch(2);
+    assert!(announcer.is_outdated(3), "a new incarnation knows of no earlier order");
+}
+
+#[tokio::test]
 async fn what_must_be_committed_first_is_waited_for() {
     let announcer = Announcer::new(ME, 1);
     let shard = Shard::of(&path("d/a"));

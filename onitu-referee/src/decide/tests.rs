@@ -132,6 +132,26 @@ fn contents_nobody_has_compared_are_kept_apart_until_somebody_has() {
 }
 
 #[test]
+fn a_content_restored_after_its_deletion_is_no_copy_that_was_never_told_of() {
+    let remembering = |record: &Record, service, observed: &Observed| {
+        decide(Some(record), service, Mode::Sync, observed).expect("remembered")
+    };
+    let deleted = tombstone(2, file("x"), &[]);
+    let revived = remembering(&deleted, B, &seen(file("y"), "b"));
+    let restored = remembering(&revived, A, &seen(file("x"), "a2"));
+    assert_eq!(restored.holder(A).map(|held| held.revision), Some(Holder::FOREIGN));
+    // Also where the later content is deleted before that is heard.
+    let mut again = remembering(&revived, B, &gone());
+    doubt(&revived, &mut again, &[A]);
+    let restored = remembering(&again, A, &seen(file("x"), "a2"));
+    assert!(!restored.gone && restored.content == file("x"));
+    // Who was to get the later content may have placed it and not told.
+    let edited = remembering(&revived, B, &seen(file("z"), "b2"));
+    let untold = remembering(&edited, A, &seen(file("y"), "a2"));
+    assert_eq!(untold.holder(A).map(|held| held.revision), Some(3));
+}
+
+#[test]
 fn bytes_that_changed_under_the_same_tag_are_new_content() {
     let before = record(2, file("x"), &[(A, 2, "a"), (B, 2, "b")]);
     let edited = after(&before, A, &seen(file("y"), "a"));
