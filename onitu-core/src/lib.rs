@@ -22,12 +22,14 @@ pub mod message;
 mod need;
 mod path;
 mod record;
+pub mod resolve;
 #[cfg(feature = "rules")]
 pub mod rules;
 mod service;
 mod shard;
 pub mod status;
 pub mod store;
+pub mod verify;
 
 pub use content::{Checksum, Content, Hasher, Kind, State, Tag};
 pub use fault::{Fault, FaultKind};

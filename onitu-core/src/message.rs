@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::held::{Approval, Review};
+use crate::resolve::ResolveRequest;
+use crate::verify::{VerifyRequest, VerifyStatus};
 use crate::{Checksum, Content, Fault, Path, ServiceId, Shard, State, Tag};
 
 /// The first byte of every message.
@@ -282,6 +284,10 @@ pub enum Request {
     Rescan,
     /// What the brake holds back, or what a person says about it.
     Brake(Approval),
+    /// Verify the service, or tell how far that is.
+    Verify(VerifyRequest),
+    /// End a conflict, as a user of the service would; answered by [`Reply::Done`].
+    Resolve(Box<ResolveRequest>),
 }
 
 /// What a driver answers on its REP socket.
@@ -308,6 +314,8 @@ pub enum Reply {
     Refused(Fault),
     /// To [`Request::Brake`] without a verdict.
     Held(Box<Review>),
+    /// To [`Request::Verify`]: the running or last verification; [`None`] if there was none.
+    Verify(Option<Box<VerifyStatus>>),
 }
 
 /// What a puller says to a holder (DEALER to ROUTER).

@@ -11,6 +11,7 @@ mod hints;
 mod look;
 mod orders;
 mod plug;
+mod resolve;
 mod retries;
 #[cfg(feature = "process")]
 mod run;
@@ -19,6 +20,7 @@ mod serve;
 mod service;
 mod session;
 mod transfer;
+mod verify;
 mod watching;
 
 pub use bytes::Bytes;

@@ -18,11 +18,13 @@ mod names;
 mod operations;
 mod paths;
 mod renames;
+mod resolve;
 mod resume;
 mod rules;
 mod running;
 mod stopped;
 mod store;
+mod verify;
 mod watching;
 
 #[test]

@@ -12,6 +12,7 @@
 mod answer;
 mod approve;
 mod configuration;
+mod conflicts;
 mod core;
 mod explain;
 mod listen;
@@ -25,6 +26,7 @@ mod settle;
 mod sources;
 mod supervisor;
 mod tree;
+mod verify;
 
 #[cfg(test)]
 mod tests;

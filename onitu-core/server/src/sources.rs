@@ -82,6 +82,9 @@ impl Sources for Disked {
 fn configured(entry: ServiceEntry) -> Configured {
     let mut options = entry.options;
     options.insert("trash_days".to_owned(), entry.trash_days.into());
+    if let Some(verify_s) = entry.verify_s {
+        options.insert("verify_s".to_owned(), verify_s.into());
+    }
     if let Some(poll_s) = entry.poll_s {
         options.insert("poll_s".to_owned(), poll_s.into());
     }

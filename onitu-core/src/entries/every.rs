@@ -9,8 +9,18 @@ use crate::held::Share;
 use crate::{Mode, Path};
 
 /// Their keys.
-pub const NAMES: [&str; 9] =
-    ["driver", "mode", "at", "quota", "limit", "poll", "max_delete", "max_change", "trash_days"];
+pub const NAMES: [&str; 10] = [
+    "driver",
+    "mode",
+    "at",
+    "quota",
+    "limit",
+    "poll",
+    "max_delete",
+    "max_change",
+    "trash_days",
+    "verify",
+];
 const MODES: [&str; 3] = ["sync", "source", "backup"];
 /// Ten years.
 const TRASH_DAYS_MAX: u32 = 3650;
@@ -18,6 +28,7 @@ const TRASH_DAYS_MAX: u32 = 3650;
 /// What was given of them.
 pub struct Every {
     pub mode: Mode,
+    pub verify_s: Option<u64>,
     pub poll_s: Option<u64>,
     pub trash_days: u32,
     pub at: Path,
@@ -41,6 +52,7 @@ impl Check<'_> {
         let rate = given("limit", "transfers run as fast as they can");
         Every {
             mode: field("mode").and_then(|it| self.mode(&it)).unwrap_or_default(),
+            verify_s: field("verify").and_then(|it| self.measured(&it, duration_s)),
             poll_s: field("poll").and_then(|it| self.measured(&it, duration_s)),
             trash_days: field("trash_days")
                 .and_then(|it| self.whole(&it, TRASH_DAYS_MAX))

@@ -20,6 +20,7 @@ mod resume;
 mod status;
 mod tied;
 mod up;
+mod verify;
 mod wait;
 
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -66,7 +67,7 @@ enum Command {
     Ls(ls::Args),
     /// Says why a file is where it is.
     Explain(explain::Args),
-    /// Lists the conflicts and where each content is kept.
+    /// Lists the conflicts and where each content is kept, or ends them.
     Conflicts(conflicts::Args),
     /// Reads the configuration again; services that did not change go on untouched.
     Reload(reload::Args),
@@ -78,6 +79,8 @@ enum Command {
     Resume(resume::Args),
     /// Decides about removals that are held because they are too many.
     Approve(approve::Args),
+    /// Compares what a service holds, or all, with what is known of it.
+    Verify(verify::Args),
     /// Lists the installed drivers with their options and abilities.
     Drivers(drivers::Args),
     /// Runs a program that ends with its parent; how the supervisor starts every process.
@@ -120,6 +123,7 @@ fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
         Command::Pause(args) => pause::run(context, args),
         Command::Resume(args) => resume::run(context, args),
         Command::Approve(args) => approve::run(context, args),
+        Command::Verify(args) => verify::run(context, args),
         Command::Drivers(args) => drivers::run(context, args),
         Command::Tied(args) => tied::run(args),
     }
