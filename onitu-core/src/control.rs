@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Path;
 use crate::held::{Approval, Review};
+use crate::resolve::{Keep, Resolution};
 use crate::status::{ConflictStatus, Entry, Explanation, ProcessStatus, Status};
 use crate::trash::{RestoreQuestion, RestoredStatus, TrashQuestion, TrashedStatus};
+use crate::verify::{Manner, VerifyStatus};
 
 /// What every process of one instance needs to find the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +87,44 @@ pub enum ToCore {
     Trash(TrashQuestion),
     /// Put things from the trashes in their places.
     Restore(RestoreQuestion),
+    /// Verify a service, or all, or ask how far that is.
+    Verify(ToVerify),
+    /// End the conflicts whose copies stand at these paths; at most
+    /// [`crate::limits::RESOLVE_MAX`] at once.
+    Resolve {
+        /// The copies.
+        kept: Vec<Path>,
+        /// What to go on with.
+        keep: Keep,
+    },
+}
+
+/// What may be asked about verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToVerify {
+    /// Begin with a service, or all that aren't paused.
+    Begin {
+        /// Its name.
+        service: Option<String>,
+        /// How.
+        manner: Manner,
+    },
+    /// How far it is: each service with the number it told when it began.
+    Progress(Vec<(String, u64)>),
+    /// End it: each service with the number it told when it began.
+    Stop(Vec<(String, u64)>),
+}
+
+/// A service's answer to [`ToVerify`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verifying {
+    /// Its name.
+    pub service: String,
+    /// How far it is; [`None`] if it was never verified or can't tell.
+    pub verify: Option<VerifyStatus>,
+    /// Why it can't be verified, or can't tell just now.
+    pub problem: Option<String>,
 }
 
 /// From the Core.
@@ -103,6 +143,10 @@ pub enum FromCore {
     Conflicts(Vec<ConflictStatus>),
     /// It is so; with a sentence for the person.
     Done(String),
+    /// To [`ToCore::Verify`]: one for each service that is meant.
+    Verifying(Vec<Verifying>),
+    /// To [`ToCore::Resolve`]: one for each copy that was named.
+    Resolved(Vec<Resolution>),
     /// It can't be; rendered for the person, and the exit code.
     Error {
         /// Says what to do.

@@ -22,6 +22,7 @@ pub mod message;
 mod need;
 mod path;
 mod record;
+pub mod resolve;
 #[cfg(feature = "rules")]
 pub mod rules;
 mod service;
@@ -30,6 +31,7 @@ pub mod status;
 pub mod store;
 pub mod trash;
 pub mod twin;
+pub mod verify;
 
 pub use content::{Checksum, Content, Hasher, Kind, State, Tag};
 pub use fault::{Fault, FaultKind};

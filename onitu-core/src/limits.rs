@@ -30,3 +30,5 @@ pub const HEARTBEAT_MS: u64 = 1_000;
 pub const SILENCE_MS: u64 = 5_000;
 /// An answer to a request is waited for so long before the socket is made anew, in milliseconds.
 pub const REQUEST_TIMEOUT_MS: u64 = 2_000;
+/// Most conflicts that one request to the Core ends.
+pub const RESOLVE_MAX: usize = 64;

@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::held::{Approval, Review};
+use crate::resolve::ResolveRequest;
 use crate::trash::{Restore, Restored, TrashPage, TrashQuery};
+use crate::verify::{VerifyRequest, VerifyStatus};
 use crate::{Checksum, Content, Fault, Path, ServiceId, Shard, State, Tag};
 
 /// The first byte of every message.
@@ -303,6 +305,10 @@ pub enum Request {
         /// At most [`crate::trash::RESTORES_MAX`].
         items: Vec<Restore>,
     },
+    /// Verify the service, or tell how far that is.
+    Verify(VerifyRequest),
+    /// End a conflict, as a user of the service would; answered by [`Reply::Done`].
+    Resolve(Box<ResolveRequest>),
 }
 
 /// What a driver answers on its REP socket.
@@ -334,6 +340,8 @@ pub enum Reply {
     /// To [`Request::Restore`]: what became of each item, in order; [`None`] while it is under
     /// way.
     Restored(Option<Vec<Restored>>),
+    /// To [`Request::Verify`]: the running or last verification; [`None`] if there was none.
+    Verify(Option<Box<VerifyStatus>>),
 }
 
 /// What a puller says to a holder (DEALER to ROUTER).

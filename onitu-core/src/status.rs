@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::held::Held;
+use crate::verify::{Cycle, VerifyStatus};
 use crate::{Kind, Path, ServiceId};
 
 /// The number under which the Referee reports, and no service: `epoch` is then the version of the
@@ -54,6 +55,10 @@ pub struct Report {
     pub at_ms: u64,
     /// What the brake holds back, when it does.
     pub held: Option<Held>,
+    /// The running or last verification.
+    pub verify: Option<VerifyStatus>,
+    /// How far the scheduled verification is.
+    pub verify_cycle: Option<Cycle>,
 }
 
 /// A path that can't be synchronized, and why.
@@ -134,6 +139,9 @@ pub struct ServiceStatus {
     /// What the brake holds back, when it does.
     #[serde(default)]
     pub held: Option<Held>,
+    /// The running or last verification.
+    #[serde(default)]
+    pub verify: Option<VerifyStatus>,
 }
 
 /// A process under the supervisor.
@@ -233,4 +241,25 @@ pub struct ConflictStatus {
     pub service: String,
     /// RFC 3339.
     pub date: String,
+    /// What stands at `path` now; [`None`] if nothing does.
+    #[serde(default)]
+    pub at_path: Option<SideStatus>,
+    /// What stands at `kept` now; [`None`] if nothing does.
+    #[serde(default)]
+    pub at_kept: Option<SideStatus>,
+}
+
+/// One of the two contents of a conflict, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideStatus {
+    /// What it is.
+    pub kind: Kind,
+    /// In bytes.
+    pub size: u64,
+    /// Nanoseconds since the epoch.
+    pub mtime_ns: i64,
+    /// Names of the services that hold it.
+    pub services: Vec<String>,
+    /// Whether it was changed since the conflict, as far as its time or its checksum tells.
+    pub edited: bool,
 }

@@ -27,7 +27,7 @@ pub(crate) async fn carry_out<P: Plug>(shared: &Arc<Shared<P>>, puller: &Puller,
     for event in events.iter().filter(|event| !matches!(event, Event::Failed { .. })) {
         shared.brake.forget(event.path());
     }
-    shared.announcer.announce(events).await;
+    shared.announce(events).await;
     drop(claim);
 }
 

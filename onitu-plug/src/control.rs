@@ -1,4 +1,5 @@
-//! What the Core asks of a driver: whether it is settled, a scan, the brake.
+//! What the Core asks of a driver: whether it is settled, a scan, the brake, a verification, the end
+//! of a conflict.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,8 +9,10 @@ use onitu_core::message::{Reply, Request, decode, encode};
 use onitu_core::{Fault, FaultKind};
 
 use crate::plug::Plug;
+use crate::resolve::resolve;
 use crate::service::Shared;
 use crate::trash::{Restores, page};
+use crate::verify::Verifier;
 use crate::watching::Trees;
 
 /// Everything that may be under way in a session.
@@ -18,6 +21,7 @@ pub(crate) struct UnderWay<'a, P> {
     pub(crate) trees: &'a Trees,
     /// Files that their writers keep open.
     pub(crate) quiet: &'a AtomicUsize,
+    pub(crate) verifier: &'a Verifier,
 }
 
 /// Answers the Core until the bus ends.
@@ -39,6 +43,8 @@ pub(crate) async fn control<P: Plug>(
             Ok(Request::Restore { id, items }) => {
                 restores.restore(under_way.shared, id, items).await
             }
+            Ok(Request::Verify(asked)) => under_way.verifier.answer(&under_way.shared.name, &asked),
+            Ok(Request::Resolve(asked)) => resolve(under_way.shared, &asked).await,
             Ok(Request::Orders { .. }) => {
                 Reply::Refused(Fault::new(FaultKind::Unsupported, "orders go elsewhere"))
             }
@@ -49,7 +55,7 @@ pub(crate) async fn control<P: Plug>(
 }
 
 async fn settle<P: Plug>(under_way: &UnderWay<'_, P>) -> Reply {
-    let UnderWay { shared, trees, quiet } = under_way;
+    let UnderWay { shared, trees, quiet, .. } = under_way;
     if let Err(fault) = shared.plug.settle().await {
         return Reply::Refused(fault);
     }

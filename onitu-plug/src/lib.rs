@@ -11,6 +11,7 @@ mod hints;
 mod look;
 mod orders;
 mod plug;
+mod resolve;
 mod retries;
 #[cfg(feature = "process")]
 mod run;
@@ -21,6 +22,7 @@ mod session;
 mod transfer;
 mod trash;
 mod twins;
+mod verify;
 mod watching;
 
 pub use bytes::Bytes;

@@ -208,7 +208,7 @@ async fn announce_findings<P: Plug>(
         }
     }
     let (events, claims): (Vec<_>, Vec<_>) = told.into_iter().unzip();
-    shared.announcer.announce(events).await;
+    shared.announce(events).await;
     drop(claims);
     Ok(looked)
 }

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use onitu_core::manifest::Abilities;
+use onitu_core::message::Event;
 use onitu_core::status::Problem;
 use onitu_core::store::{Cursor, Store, StoreError};
-use onitu_core::{Content, Fault, FaultKind, Path, Record, ServiceId, Tag};
+use onitu_core::{Content, Fault, FaultKind, Mode, Path, Record, ServiceId, Tag};
 
 use crate::announce::Announcer;
 use crate::brake::Brake;
@@ -31,6 +32,7 @@ pub(crate) struct Shared<P> {
     pub(crate) hints: Hints,
     pub(crate) id: ServiceId,
     pub(crate) name: String,
+    pub(crate) mode: Mode,
     /// The names of all services, for messages to people.
     pub(crate) names: Mutex<BTreeMap<ServiceId, String>>,
     pub(crate) problems: Problems,
@@ -79,6 +81,14 @@ impl<P: Plug> Shared<P> {
     pub(crate) fn begin(&self) -> Busy<'_> {
         self.busy.fetch_add(1, Ordering::SeqCst);
         Busy(&self.busy)
+    }
+
+    /// Announces `events`; what was found wrong with the bytes at their paths is no longer there.
+    pub(crate) async fn announce(&self, events: Vec<Event>) {
+        let news =
+            events.iter().filter(|event| matches!(event, Event::Seen { .. } | Event::Gone { .. }));
+        news.for_each(|event| self.problems.mended(event.path().as_str()));
+        self.announcer.announce(events).await;
     }
 
     /// The records of `paths`; waits while the store is away.
@@ -156,6 +166,8 @@ pub(crate) struct Problems(Mutex<Listed>);
 #[derive(Default)]
 struct Listed {
     by_name: BTreeMap<String, String>,
+    /// Found by reading bytes, which no scan does: they stay until something else is there.
+    lasting: BTreeMap<String, String>,
     /// How many more there were than are kept.
     beyond: u64,
 }
@@ -170,21 +182,37 @@ impl Problems {
         }
     }
 
+    /// Notes what was found by reading the bytes at a path.
+    pub(crate) fn keep(&self, name: &str, fault: &Fault) {
+        let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if listed.lasting.len() < PROBLEMS_MAX || listed.lasting.contains_key(name) {
+            listed.lasting.insert(name.to_owned(), fault.message.clone());
+        }
+    }
+
+    /// The bytes at a path are others now, or were read and are right.
+    pub(crate) fn mended(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lasting.remove(name);
+    }
+
     pub(crate) fn clear(&self, name: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).by_name.remove(name);
     }
 
     /// Forgets all of them: a scan finds again what is still wrong.
     pub(crate) fn clear_all(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Listed::default();
+        let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.by_name.clear();
+        listed.beyond = 0;
     }
 
     /// The first `limit` of them, and how many there are.
     pub(crate) fn list(&self, limit: usize) -> (Vec<Problem>, u64) {
         let listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = listed.by_name.iter().take(limit);
+        let shown = listed.lasting.iter().chain(&listed.by_name).take(limit);
         let shown =
             shown.map(|(path, message)| Problem { path: path.clone(), message: message.clone() });
-        (shown.collect(), listed.by_name.len() as u64 + listed.beyond)
+        let total = (listed.lasting.len() + listed.by_name.len()) as u64 + listed.beyond;
+        (shown.collect(), total)
     }
 }

@@ -25,6 +25,7 @@ use crate::serve::serve;
 use crate::service::{Problems, Shared};
 use crate::transfer::Puller;
 use crate::twins::Twins;
+use crate::verify::Verifier;
 use crate::watching::{Trees, look, scan_trees};
 
 const CHECK_PAUSE: Duration = Duration::from_secs(5);
@@ -57,14 +58,16 @@ where
 {
     let mut pause = RECONNECT_FIRST;
     let mut epoch = 0;
+    let verifier = Arc::new(Verifier::default());
     loop {
         let began = tokio::time::Instant::now();
+        verifier.remember(post.store.as_ref(), post.service.id).await;
         let fault = match begin(&post, &connect, &mut epoch).await {
-            Ok(session) => session.run(&post).await,
+            Ok(session) => session.run(&post, &verifier).await,
             Err(fault) => fault,
         };
         tracing::warn!(service = post.service.name, "{fault}");
-        let report = Report {
+        let mut report = Report {
             state: ServiceState::Unavailable,
             reason: Some(fault.message),
             pid: std::process::id(),
@@ -72,6 +75,7 @@ where
             at_ms: clock::now_ms(),
             ..Report::default()
         };
+        verifier.tell(&mut report);
         let _ = post.store.set_report(post.service.id, &report).await;
         if began.elapsed() > RECONNECT_LAST {
             pause = RECONNECT_FIRST;
@@ -145,6 +149,7 @@ impl<P: Plug> Session<P> {
             hints,
             id,
             name: post.service.name.clone(),
+            mode: post.service.mode,
             names: Mutex::default(),
             problems: Problems::default(),
             retries: Retries::default(),
@@ -166,14 +171,14 @@ impl<P: Plug> Session<P> {
     }
 
     /// Runs all tasks until one of them can't go on; tells why.
-    async fn run(self, post: &Post) -> Fault {
-        match self.try_run(post).await {
+    async fn run(self, post: &Post, verifier: &Verifier) -> Fault {
+        match self.try_run(post, verifier).await {
             Ok(never) => match never {},
             Err(fault) => fault,
         }
     }
 
-    async fn try_run(self, post: &Post) -> Result<Infallible, Fault> {
+    async fn try_run(self, post: &Post, verifier: &Verifier) -> Result<Infallible, Fault> {
         let id = self.shared.id;
         let bus = &post.bus;
         let publisher = bus.publisher(&Endpoint::news(id)).await.map_err(closed)?;
@@ -182,7 +187,9 @@ impl<P: Plug> Session<P> {
         let router = bus.router(&Endpoint::contents(id)).await.map_err(closed)?;
         let orders = Orders::new(self.shared.clone(), self.puller.clone());
         let shared = &self.shared;
-        let under_way = UnderWay { shared, trees: &self.trees, quiet: &self.quiet };
+        let every_s = post.service.options.get("verify_s").and_then(serde_json::Value::as_u64);
+        let schedule_ms = every_s.map(|every_s| every_s.saturating_mul(1_000));
+        let under_way = UnderWay { shared, trees: &self.trees, quiet: &self.quiet, verifier };
         let served = serve(shared.plug.clone(), router, shared.hints.clone());
         // The watch comes first: what changes while the scan runs is hinted at.
         tokio::select! {
@@ -198,7 +205,8 @@ impl<P: Plug> Session<P> {
             end = pin!(scan_trees(shared, &self.trees)) => Err(lost(end)),
             end = pin!(brake(shared, &self.trees)) => Err(lost(end)),
             end = pin!(self.check()) => Err(lost(end)),
-            () = pin!(self.report(post)) => Err(lost(Ok(()))),
+            end = pin!(verifier.run(shared, schedule_ms)) => Err(lost(end)),
+            () = pin!(self.report(post, verifier)) => Err(lost(Ok(()))),
         }
     }
 
@@ -210,7 +218,7 @@ impl<P: Plug> Session<P> {
     }
 
     /// Tells the store how things are, once a second at most.
-    async fn report(&self, post: &Post) {
+    async fn report(&self, post: &Post, verifier: &Verifier) {
         let mut told: Option<Report> = None;
         let mut skipped = 0;
         let mut incarnation = self.incarnation.clone();
@@ -225,6 +233,7 @@ impl<P: Plug> Session<P> {
             }
             let version = self.shared.brake.version();
             let mut report = self.current();
+            verifier.tell(&mut report);
             let same = told.as_ref().is_some_and(|told| {
                 report.at_ms = told.at_ms;
                 *told == report
@@ -291,6 +300,7 @@ impl<P: Plug> Session<P> {
             transfers,
             at_ms: clock::now_ms(),
             held,
+            ..Report::default()
         }
     }
 }

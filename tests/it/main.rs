@@ -21,12 +21,14 @@ mod names;
 mod operations;
 mod paths;
 mod renames;
+mod resolve;
 mod resume;
 mod rules;
 mod running;
 mod stopped;
 mod store;
 mod trash;
+mod verify;
 mod watching;
 
 #[test]

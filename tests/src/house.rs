@@ -155,6 +155,13 @@ impl House {
         self.write_entries();
     }
 
+    /// Replaces the lines that were added to a service's section.
+    pub fn set_options(&mut self, service: &str, lines: &[&str]) {
+        let options = lines.iter().map(|line| (*line).to_owned()).collect();
+        self.services.get_mut(service).must(service).options = options;
+        self.write_entries();
+    }
+
     /// Replaces the rules.
     pub fn set_rules(&mut self, rules: &str) {
         self.settings.retain(|line| !line.starts_with("rules"));

@@ -100,6 +100,21 @@ impl MemoryService {
         })
     }
 
+    /// Flips one bit of a file, and nothing else about it: no time, no tag, no hint. Whether there
+    /// is such a file, with at least one byte.
+    pub fn rot(&self, path: &Path) -> bool {
+        self.with(|storage| {
+            let body = storage.tree.node_mut(path).map(|node| &mut node.body);
+            let Some(Body::File { bytes, .. }) = body else { return false };
+            let mut rotten = bytes.to_vec();
+            let at = rotten.len() / 2;
+            let Some(byte) = rotten.get_mut(at) else { return false };
+            *byte ^= 1;
+            *bytes = rotten.into();
+            true
+        })
+    }
+
     /// Writes at the end of a file, which is made if it isn't there.
     pub fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), Fault> {
         let was_executable = self

@@ -1,8 +1,8 @@
 //! What the Core answers to each request of the command line.
 
 use onitu_core::control::{FromCore, ToCore};
-use onitu_core::status::{ConflictStatus, ServiceState, ServiceStatus};
-use onitu_core::store::{Conflict, Registry, StoreError};
+use onitu_core::status::{ServiceState, ServiceStatus};
+use onitu_core::store::StoreError;
 use onitu_core::{Path, Service};
 
 use crate::core::{Change, Core};
@@ -35,6 +35,8 @@ impl Core {
             ToCore::Pause(name) => self.pause(name.as_deref(), true).await,
             ToCore::Resume(name) => self.pause(name.as_deref(), false).await,
             ToCore::Approve(name, approval) => self.approve(&name, approval).await,
+            ToCore::Verify(asked) => self.verify(asked).await,
+            ToCore::Resolve { kept, keep } => self.resolve(&kept, &keep).await,
         }
     }
 
@@ -44,13 +46,6 @@ impl Core {
             WalkError::NotFound(_) => failed(error.to_string()),
             WalkError::Store(error) => away(&error),
         })
-    }
-
-    async fn conflicts(&self) -> Result<FromCore, StoreError> {
-        let registry = self.registry();
-        let conflicts = self.store.conflicts().await?;
-        let statuses = conflicts.into_iter().map(|conflict| conflict_status(&registry, conflict));
-        Ok(FromCore::Conflicts(statuses.collect()))
     }
 
     async fn reload(&self) -> FromCore {
@@ -127,17 +122,6 @@ impl Core {
             _ => {}
         }
         self.ask_to_scan(service).await.err().map(|why| format!("`{name}` {why}"))
-    }
-}
-
-fn conflict_status(registry: &Registry, conflict: Conflict) -> ConflictStatus {
-    let at_ms = i64::try_from(conflict.at_ms).unwrap_or(i64::MAX);
-    let date = jiff::Timestamp::from_millisecond(at_ms).unwrap_or(jiff::Timestamp::MAX);
-    ConflictStatus {
-        path: conflict.path,
-        kept: conflict.kept,
-        service: name::of(registry, conflict.service),
-        date: date.to_string(),
     }
 }
 

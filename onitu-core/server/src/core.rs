@@ -29,6 +29,8 @@ pub struct Core {
     known: Mutex<Known>,
     requesters: Mutex<BTreeMap<ServiceId, Arc<Requester>>>,
     scans: Mutex<Scans>,
+    /// When conflicts were last looked through.
+    conflicts_tended: Mutex<Option<tokio::time::Instant>>,
 }
 
 /// What the Core remembers between two requests.
@@ -87,6 +89,7 @@ impl Core {
             known: Mutex::new(known),
             requesters: Mutex::default(),
             scans: Mutex::default(),
+            conflicts_tended: Mutex::default(),
         }
     }
 
@@ -97,6 +100,16 @@ impl Core {
     /// Which scans count.
     pub(crate) fn scans(&self) -> MutexGuard<'_, Scans> {
         self.scans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When conflicts were last looked through.
+    pub(crate) fn conflicts_tended(&self) -> Option<tokio::time::Instant> {
+        *self.conflicts_tended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that conflicts were looked through.
+    pub(crate) fn set_conflicts_tended(&self, at: tokio::time::Instant) {
+        *self.conflicts_tended.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
     /// The services and rules as far as they are known; provisional until
@@ -148,7 +161,8 @@ impl Core {
             let _alone = self.changing.lock().await;
             self.tell_supervisor().await;
         }
-        self.tend_scans().await
+        self.tend_scans().await?;
+        self.tend_conflicts().await
     }
 
     /// Brings registry and processes to what is known and `change`, and answers what is different.

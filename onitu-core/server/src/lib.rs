@@ -12,6 +12,7 @@
 mod answer;
 mod approve;
 mod configuration;
+mod conflicts;
 mod core;
 mod explain;
 mod listen;
@@ -27,6 +28,7 @@ mod sources;
 mod supervisor;
 mod trash;
 mod tree;
+mod verify;
 
 #[cfg(test)]
 mod tests;

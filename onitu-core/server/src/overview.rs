@@ -61,6 +61,7 @@ fn of_service(service: &Service, parts: &Parts, stored: &Stored) -> ServiceStatu
             + failing.len() as u64,
         transfers: report.transfers.clone(),
         held: report.held,
+        verify: report.verify.clone(),
     }
 }
 

@@ -85,6 +85,9 @@ fn configured(entry: ServiceEntry) -> Configured {
     if let Some(bytes) = entry.trash_size_bytes {
         options.insert("trash_size_bytes".to_owned(), bytes.into());
     }
+    if let Some(verify_s) = entry.verify_s {
+        options.insert("verify_s".to_owned(), verify_s.into());
+    }
     if let Some(poll_s) = entry.poll_s {
         options.insert("poll_s".to_owned(), poll_s.into());
     }

@@ -9,7 +9,7 @@ use crate::held::Share;
 use crate::{Mode, Path};
 
 /// Their keys.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "driver",
     "mode",
     "at",
@@ -20,6 +20,7 @@ pub const NAMES: [&str; 10] = [
     "max_change",
     "trash_days",
     "trash_size",
+    "verify",
 ];
 const MODES: [&str; 3] = ["sync", "source", "backup"];
 /// Ten years.
@@ -28,6 +29,7 @@ const TRASH_DAYS_MAX: u32 = 3650;
 /// What was given of them.
 pub struct Every {
     pub mode: Mode,
+    pub verify_s: Option<u64>,
     pub poll_s: Option<u64>,
     pub trash_days: u32,
     pub trash_size_bytes: Option<u64>,
@@ -52,6 +54,7 @@ impl Check<'_> {
         let rate = given("limit", "transfers run as fast as they can");
         Every {
             mode: field("mode").and_then(|it| self.mode(&it)).unwrap_or_default(),
+            verify_s: field("verify").and_then(|it| self.measured(&it, duration_s)),
             poll_s: field("poll").and_then(|it| self.measured(&it, duration_s)),
             trash_days: field("trash_days")
                 .and_then(|it| self.whole(&it, TRASH_DAYS_MAX))

@@ -31,7 +31,7 @@ use toml_edit::{Document, TableLike};
 pub use crate::rules::{Diagnostic, Mark, Severity};
 pub use general::state_dir;
 pub use lookup::{default_state_dir, lookup_order};
-pub use measure::Limit;
+pub use measure::{Limit, limit};
 pub use render::render;
 pub use setting::{Disk, DriverProblem, Files, ParseSetting};
 
@@ -82,6 +82,8 @@ pub struct ServiceEntry {
     pub driver: String,
     /// Two-way, source or backup.
     pub mode: Mode,
+    /// Seconds in which everything it holds is verified once; [`None`]: never by itself.
+    pub verify_s: Option<u64>,
     /// Seconds between two looks at a service that tells nothing of changes by itself.
     pub poll_s: Option<u64>,
     /// Days for which the trash is kept.
@@ -307,6 +309,7 @@ impl fmt::Debug for ServiceEntry {
             .field("name", &self.name)
             .field("driver", &self.driver)
             .field("mode", &self.mode)
+            .field("verify_s", &self.verify_s)
             .field("poll_s", &self.poll_s)
             .field("trash_days", &self.trash_days)
             .field("at", &self.at)

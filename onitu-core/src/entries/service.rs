@@ -74,6 +74,7 @@ impl Check<'_> {
             name: name.to_owned(),
             driver: driver.0,
             mode: every.mode,
+            verify_s: every.verify_s,
             poll_s: every.poll_s,
             trash_days: every.trash_days,
             trash_size_bytes: every.trash_size_bytes,

@@ -1,83 +1,109 @@
 //! `onitu conflicts`: which contents lost their name, and where they are kept.
 
+mod resolve;
+
 use std::process::ExitCode;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use onitu_core::Kind;
 use onitu_core::control::{FromCore, ToCore};
-use onitu_core::status::ConflictStatus;
+use onitu_core::status::{ConflictStatus, SideStatus};
 
-use super::render::{Align, plain, table};
-use crate::{Context, connection};
+use super::render::{Align, bytes, plain, table};
+use crate::{Connection, Context, Failure, connection};
 
 /// What may follow `onitu conflicts`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     /// Prints JSON.
     #[arg(long)]
     json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Ends conflicts by keeping one of the two contents, or both.
+    Resolve(resolve::Args),
 }
 
 /// Asks the Core and shows its answer.
 pub fn run(context: &Context, args: &Args) -> anyhow::Result<ExitCode> {
-    match context.core()?.ask(&ToCore::Conflicts)? {
-        FromCore::Conflicts(conflicts) if args.json => super::say_json(&conflicts)?,
-        FromCore::Conflicts(conflicts) if conflicts.is_empty() => super::report("no conflicts"),
-        FromCore::Conflicts(conflicts) => {
-            super::say(text(&conflicts, &TimeZone::system()).trim_end())?;
-        }
-        other => return Err(connection::unexpected(&other).into()),
+    if let Some(Command::Resolve(args)) = &args.command {
+        return resolve::run(context, args);
+    }
+    let conflicts = ask(&mut context.core()?)?;
+    if args.json {
+        super::say_json(&conflicts)?;
+    } else if conflicts.is_empty() {
+        super::report("no conflicts");
+    } else {
+        super::say(text(&conflicts, &TimeZone::system()).trim_end())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line a conflict: when, whose content, of which path, kept where.
+fn ask(core: &mut Connection) -> Result<Vec<ConflictStatus>, Failure> {
+    match core.ask(&ToCore::Conflicts)? {
+        FromCore::Conflicts(conflicts) => Ok(conflicts),
+        other => Err(connection::unexpected(&other)),
+    }
+}
+
+/// A line that says when and between whom, and one for each content; an empty line between two
+/// conflicts.
 fn text(conflicts: &[ConflictStatus], zone: &TimeZone) -> String {
-    let row = |conflict: &ConflictStatus| {
-        vec![
-            date(&conflict.date, zone),
-            plain(&conflict.service),
-            plain(conflict.path.as_str()),
-            format!("kept as {}", plain(conflict.kept.as_str())),
-        ]
+    let shown = conflicts.iter().map(|conflict| {
+        let when = date(&conflict.date, zone);
+        let heading = format!("{}: in conflict since {when}", plain(conflict.path.as_str()));
+        let of = format!("the content of {}", plain(&conflict.service));
+        let rows = [
+            row(conflict.path.as_str(), conflict.at_path.as_ref(), "keeps the name", zone),
+            row(conflict.kept.as_str(), conflict.at_kept.as_ref(), &of, zone),
+        ];
+        let columns = [Align::Left, Align::Left, Align::Right, Align::Left, Align::Left];
+        format!("{heading}\n{}", table(&columns, &rows))
+    });
+    shown.collect::<Vec<_>>().join("\n")
+}
+
+fn row(path: &str, side: Option<&SideStatus>, what: &str, zone: &TimeZone) -> Vec<String> {
+    let mut cells = vec![format!("  {}", plain(path)), what.to_owned()];
+    let Some(side) = side else {
+        cells.extend([String::new(), "gone".to_owned()]);
+        return cells;
     };
-    let rows: Vec<_> = conflicts.iter().map(row).collect();
-    table(&[Align::Left; 4], &rows)
+    let (length, changed) = match side.kind {
+        Kind::Directory => ("directory".to_owned(), String::new()),
+        _ => (bytes(side.size), time(side.mtime_ns, zone)),
+    };
+    let names: Vec<_> = side.services.iter().map(|name| plain(name)).collect();
+    let on = if names.is_empty() {
+        "nowhere yet".to_owned()
+    } else {
+        format!("on {}", names.join(", "))
+    };
+    let edited = if side.edited { ", edited since" } else { "" };
+    cells.extend([length, changed, format!("{on}{edited}")]);
+    cells
+}
+
+fn time(mtime_ns: i64, zone: &TimeZone) -> String {
+    Timestamp::from_nanosecond(i128::from(mtime_ns))
+        .map_or_else(|_| String::new(), |at| short(at, zone))
 }
 
 /// An RFC 3339 date as people in `zone` write it; one that is none stays as it is.
 fn date(text: &str, zone: &TimeZone) -> String {
-    match text.parse::<Timestamp>() {
-        Ok(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
-        Err(_) => plain(text),
-    }
+    text.parse::<Timestamp>().map_or_else(|_| plain(text), |at| short(at, zone))
+}
+
+fn short(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 #[cfg(test)]
-mod tests {
-    use onitu_core::Path;
-
-    use super::*;
-
-    fn conflict(path: &str, kept: &str, date: &str) -> ConflictStatus {
-        ConflictStatus {
-            path: Path::new(path).expect("legal"),
-            kept: Path::new(kept).expect("legal"),
-            service: "nas".to_owned(),
-            date: date.to_owned(),
-        }
-    }
-
-    #[test]
-    fn conflicts_for_a_person() {
-        let conflicts = [
-            conflict("a.txt", "a (conflict nas a9993e3).txt", "2026-11-22T15:06:00.25Z"),
-            conflict("d/long name", "d/long name (conflict nas 1234567)", "yesterday"),
-        ];
-        let zone = TimeZone::fixed(jiff::tz::offset(1));
-        insta::assert_snapshot!(text(&conflicts, &zone), @r"
-        2026-11-22 16:06  nas  a.txt        kept as a (conflict nas a9993e3).txt
-        yesterday         nas  d/long name  kept as d/long name (conflict nas 1234567)
-        ");
-    }
-}
+mod tests;

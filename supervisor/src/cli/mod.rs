@@ -23,6 +23,7 @@ mod tied;
 mod time;
 mod trash;
 mod up;
+mod verify;
 mod wait;
 
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -69,7 +70,7 @@ enum Command {
     Ls(ls::Args),
     /// Says why a file is where it is.
     Explain(explain::Args),
-    /// Lists the conflicts and where each content is kept.
+    /// Lists the conflicts and where each content is kept, or ends them.
     Conflicts(conflicts::Args),
     /// Reads the configuration again; services that did not change go on untouched.
     Reload(reload::Args),
@@ -85,6 +86,8 @@ enum Command {
     Trash(trash::Args),
     /// Puts back what Onitu removed or replaced.
     Restore(restore::Args),
+    /// Compares what a service holds, or all, with what is known of it.
+    Verify(verify::Args),
     /// Lists the installed drivers with their options and abilities.
     Drivers(drivers::Args),
     /// Runs a program that ends with its parent; how the supervisor starts every process.
@@ -129,6 +132,7 @@ fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
         Command::Approve(args) => approve::run(context, args),
         Command::Trash(args) => trash::run(context, args),
         Command::Restore(args) => restore::run(context, args),
+        Command::Verify(args) => verify::run(context, args),
         Command::Drivers(args) => drivers::run(context, args),
         Command::Tied(args) => tied::run(args),
     }

@@ -16,6 +16,7 @@ fn service(name: &str, state: ServiceState) -> ServiceStatus {
         problems_total: 0,
         transfers: Vec::new(),
         held: None,
+        verify: None,
     }
 }
 

@@ -127,6 +127,7 @@ fn status(states: &[ServiceState]) -> Status {
         problems_total: 0,
         transfers: Vec::new(),
         held: None,
+        verify: None,
     });
     Status { services: services.collect(), ..Status::default() }
 }

@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 
-use onitu_core::status::Report;
-use onitu_core::store::{Commit, Store};
+use onitu_core::status::{ConflictStatus, Report};
+use onitu_core::store::{Commit, Conflict, Store};
 use onitu_core::{ServiceId, Shard};
 
 use super::*;
@@ -152,6 +152,8 @@ async fn conflicts_are_listed_with_name_and_date() {
         kept,
         service: "nas".to_owned(),
         date: "2023-11-14T22:13:20Z".to_owned(),
+        at_path: None,
+        at_kept: None,
     };
     assert_eq!(answer, FromCore::Conflicts(vec![expected]));
 }

@@ -19,6 +19,7 @@ fn all_ready(registry: &Registry) -> Status {
         problems_total: 0,
         transfers: Vec::new(),
         held: None,
+        verify: None,
     });
     Status { services: services.collect(), ..Status::default() }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use onitu_core::status::{ProcessStatus, ServiceStatus, Status, TransferStatus};
 
 use crate::cli::render::{Align, Paint, bytes, counted, number, plain, seconds, state_word, table};
+use crate::cli::verify::how_far;
 
 /// Most problems that are shown of each service.
 const PROBLEMS_SHOWN_MAX: usize = 5;
@@ -15,6 +16,7 @@ pub(super) fn render(status: &Status, paint: Paint) -> String {
         services(status, paint),
         summary(status),
         transfers(status, paint),
+        verifying(status, paint),
         problems(status, paint),
         processes(status, paint),
     ];
@@ -90,6 +92,16 @@ fn transfer_row(service: &ServiceStatus, transfer: &TransferStatus) -> Vec<Strin
         format!("{}/s", bytes(transfer.bytes_per_s)),
         transfer.eta_s.map_or_else(String::new, |left| format!("{} left", seconds(left))),
     ]
+}
+
+fn verifying(status: &Status, paint: Paint) -> String {
+    let mut lines = String::new();
+    for service in &status.services {
+        if let Some(verify) = service.verify.as_ref().filter(|verify| !verify.is_over()) {
+            let _ = writeln!(lines, "{}: {}", plain(&service.name), how_far(verify));
+        }
+    }
+    if lines.is_empty() { lines } else { format!("{}\n{lines}", paint.heading("VERIFYING")) }
 }
 
 fn problems(status: &Status, paint: Paint) -> String {

@@ -18,8 +18,18 @@ use crate::scene::Scene;
 use crate::subject::Subject;
 
 /// Options that every service has; no driver may take them for itself.
-const COMMON: [&str; 8] =
-    ["driver", "mode", "at", "quota", "limit", "poll", "max_delete", "trash_days"];
+const COMMON: [&str; 10] = [
+    "driver",
+    "mode",
+    "at",
+    "quota",
+    "limit",
+    "poll",
+    "max_delete",
+    "max_change",
+    "trash_days",
+    "verify",
+];
 
 /// The manifest of the scene's driver; the scene names it, its storage isn't used.
 fn of<S: Subject>(_: &Scene<S>) -> Manifest {

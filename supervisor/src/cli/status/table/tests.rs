@@ -17,6 +17,7 @@ fn service(name: &str, state: ServiceState, reason: Option<&str>) -> ServiceStat
         problems_total: 0,
         transfers: Vec::new(),
         held: None,
+        verify: None,
     }
 }
 
