@@ -7,7 +7,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use onitu_core::manifest::Manifest;
+use onitu_core::manifest::{Abilities, Manifest};
 use onitu_core::{Content, Fault, Hasher, Path, State, Tag};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -60,6 +60,12 @@ pub trait Plug: Sized + Send + Sync + 'static {
 
     /// Name, options and abilities; constant.
     fn manifest() -> Manifest;
+
+    /// What the storage that was connected can do, if that isn't the same for all that the driver
+    /// speaks to; the same as long as it stays connected.
+    fn abilities(&self) -> Abilities {
+        Self::manifest().abilities
+    }
 
     /// Opens the storage. Repeated with growing pauses while it fails.
     ///

@@ -1,12 +1,13 @@
 //! Everything behind the lock: the tree, its trash and half-written files, and the effects that
 //! the driver's calls have on them, each at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use onitu_plug::{Abilities, Content, Fault, FaultKind, Hint, Kind, Path, State, Tag};
 
 use crate::faults::{Dice, Faults};
+use crate::lag::Lag;
 use crate::part::{Claim, Parts};
 use crate::tree::{Body, Directory, Tree};
 use crate::watch::News;
@@ -18,6 +19,18 @@ const CLOCK_START_NS: i64 = 1_700_000_000_000_000_000;
 /// One tick of the storage's clock.
 const TICK_NS: i64 = 1_000_000;
 
+/// What drivers did to a storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Calls that write, the failed ones too.
+    pub writes: u64,
+    /// Files opened for reading.
+    pub reads: u64,
+    /// Contents that a driver removed or replaced though none had ever been told of them: no order
+    /// can have expected them.
+    pub unseen: Vec<(Path, Bytes)>,
+}
+
 /// A storage's whole state.
 #[derive(Debug)]
 pub(crate) struct Storage {
@@ -27,6 +40,10 @@ pub(crate) struct Storage {
     pub(crate) news: News,
     pub(crate) dice: Dice,
     pub(crate) online: bool,
+    pub(crate) lag: Lag,
+    pub(crate) work: Work,
+    /// The states that drivers were told of.
+    told: BTreeSet<Tag>,
     /// Most bytes that all files may have together.
     pub(crate) capacity: Option<u64>,
     clock_ns: i64,
@@ -41,6 +58,9 @@ impl Storage {
             news: News::default(),
             dice: Dice::new(Faults::default()),
             online: true,
+            lag: Lag::default(),
+            work: Work::default(),
+            told: BTreeSet::new(),
             capacity: None,
             clock_ns: CLOCK_START_NS,
         }
@@ -50,9 +70,27 @@ impl Storage {
     pub(crate) fn tick(&mut self) -> (i64, bool) {
         let moved = !self.dice.happens(self.dice.faults.same_tick);
         if moved {
-            self.clock_ns += TICK_NS;
+            self.clock_ns = self.clock_ns.saturating_add(TICK_NS);
         }
         (self.clock_ns, moved)
+    }
+
+    pub(crate) fn jump_clock(&mut self, by_ns: i64) {
+        self.clock_ns = self.clock_ns.saturating_add(by_ns);
+    }
+
+    /// `path` is about to change: a listing may lag behind that.
+    pub(crate) fn remember(&mut self, path: &Path) {
+        if !self.lag.most.is_zero() {
+            let before = self.look(path).ok().flatten();
+            self.lag.remember(path, before, &mut self.dice);
+        }
+    }
+
+    /// A driver is told of a state.
+    pub(crate) fn told(&mut self, state: State) -> State {
+        self.told.insert(state.tag);
+        state
     }
 
     pub(crate) fn tell(&mut self, path: &Path, hint: Hint) {
@@ -122,9 +160,10 @@ impl Storage {
         self.refuse_filled(path, replaced)?;
         self.refuse_beyond_capacity(path, size)?;
         self.bury(path, replaced);
+        self.remember(path);
         let number = self.tree.put(path, body, mtime_ns)?;
         self.tell(path, Hint::Changed);
-        self.tree.state(path, number)
+        self.tree.state(path, number).map(|state| self.told(state))
     }
 
     pub(crate) fn set_attributes(
@@ -134,6 +173,7 @@ impl Storage {
         content: &Content,
     ) -> Result<State, Fault> {
         let number = self.expect(path, Some(expect))?.ok_or_else(|| changed(path))?;
+        self.remember(path);
         let node = self.tree.node_mut(path).ok_or_else(|| changed(path))?;
         let Body::File { executable, .. } = &mut node.body else {
             let message = format!("`{path}` is no file and has no attributes");
@@ -142,7 +182,7 @@ impl Storage {
         *executable = content.executable;
         node.mtime_ns = content.mtime_ns;
         self.tell(path, Hint::Changed);
-        self.tree.state(path, number)
+        self.tree.state(path, number).map(|state| self.told(state))
     }
 
     pub(crate) fn rename(
@@ -165,12 +205,14 @@ impl Storage {
             self.bury(to, replaced);
         }
         self.move_node(from, number, to)?;
-        self.tree.state(to, number)
+        self.tree.state(to, number).map(|state| self.told(state))
     }
 
     /// Moves a node and hints at both of its paths.
     pub(crate) fn move_node(&mut self, from: &Path, number: u64, to: &Path) -> Result<(), Fault> {
         let is_directory = self.tree.directory(number).is_some();
+        self.remember(from);
+        self.remember(to);
         self.tree.detach(from);
         self.tree.attach(to, number)?;
         self.tree.prune(from);
@@ -187,6 +229,7 @@ impl Storage {
         let number = self.expect(path, Some(expect))?;
         self.refuse_filled(path, number)?;
         self.bury(path, number);
+        self.remember(path);
         if let Some(number) = self.tree.detach(path) {
             self.tree.forget(number);
         }
@@ -224,6 +267,12 @@ impl Storage {
     /// Keeps what is about to go, where the storage has a trash.
     fn bury(&mut self, path: &Path, number: Option<u64>) {
         let bytes = number.and_then(|number| self.tree.node(number)?.bytes());
+        let state = number.and_then(|number| self.tree.state(path, number).ok());
+        if let (Some(bytes), Some(state)) = (&bytes, state)
+            && !self.told.contains(&state.tag)
+        {
+            self.work.unseen.push((path.clone(), bytes.clone()));
+        }
         if let Some(bytes) = bytes.filter(|_| self.tree.abilities().trash) {
             self.trash.push_back((path.clone(), bytes));
             while self.trash.len() > TRASH_MAX {
