@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use onitu_core::message::Event;
-use onitu_core::{Checksum, Fault, FaultKind, Hasher, Kind, Path, Record, State, Tag, limits};
+use onitu_core::{
+    Checksum, Fault, FaultKind, Hasher, Kind, Path, Record, ServiceId, State, Tag, limits,
+};
 
 use crate::claim::Claim;
 use crate::hints::Hint;
@@ -220,6 +222,14 @@ pub(crate) async fn checksum<P: Plug>(
     Ok(hasher.finish())
 }
 
+/// The checksum that `record` knows of what `service` holds under `tag`. The record may be older
+/// than what the service has announced; then it speaks of other bytes.
+fn recorded_checksum(record: Option<&Record>, service: ServiceId, tag: Tag) -> Option<Checksum> {
+    let record = record.filter(|record| record.is_current_on(service))?;
+    let held = record.holder(service)?;
+    (held.tag == tag).then_some(record.content.checksum).flatten()
+}
+
 #[derive(Default)]
 struct Moves {
     /// New path → old path, and the checksum the store knows for it.
@@ -247,11 +257,37 @@ fn recognize_moves<P: Plug>(shared: &Shared<P>, findings: &[Finding]) -> Moves {
             continue;
         }
         if let Some(old) = gone.remove(&state.tag) {
-            let record = old.record.as_ref().filter(|record| record.is_current_on(shared.id));
-            let sum = record.and_then(|record| record.content.checksum);
+            let sum = recorded_checksum(old.record.as_ref(), shared.id, state.tag);
             moves.from.insert(finding.path.clone(), (old.path.clone(), sum));
             moves.to.insert(old.path.clone(), finding.path.clone());
         }
     }
     moves
+}
+
+#[cfg(test)]
+mod tests {
+    use onitu_core::{Content, Holder};
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_behind_the_announcements_tells_no_checksum_of_what_was_renamed() {
+        let (service, sum) = (ServiceId(1), Checksum::of(b"as recorded"));
+        let content = Content {
+            kind: Kind::File,
+            size: 11,
+            mtime_ns: 0,
+            executable: false,
+            checksum: Some(sum),
+        };
+        let (recorded, edited) =
+            (Tag::of(b"as recorded"), Tag::of(b"edited, and told, but no more"));
+        let holders = vec![Holder { service, revision: 1, tag: recorded }];
+        let record = Record { revision: 1, gone: false, content, holders, moved: None };
+        assert_eq!(recorded_checksum(Some(&record), service, recorded), Some(sum));
+        assert_eq!(recorded_checksum(Some(&record), service, edited), None);
+        assert_eq!(recorded_checksum(Some(&record), ServiceId(2), recorded), None);
+        assert_eq!(recorded_checksum(None, service, recorded), None);
+    }
 }

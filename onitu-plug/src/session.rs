@@ -111,11 +111,13 @@ where
 }
 
 /// An incarnation later than `known` and than any other: by the clock, because a store that was
-/// lost knows none of those before, and by a counter for two in one millisecond.
+/// lost knows none of those before, and by a counter for two in one millisecond. A clock that went
+/// back still tells two incarnations apart of which the first has left no trace in the store.
 pub(crate) fn next_epoch(known: u64) -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed) & 0x3ff;
-    (known + 1).max((clock::now_ms() << 10) + count)
+    let by_clock = (clock::now_ms() << 10) + count;
+    if by_clock > known { by_clock } else { known + 1 + (by_clock & 0x3fff_ffff) }
 }
 
 struct Session<P> {
@@ -134,6 +136,7 @@ impl<P: Plug> Session<P> {
         let hints = Hints::default();
         let id = post.service.id;
         let shared = Shared {
+            abilities: plug.abilities(),
             plug: Arc::new(plug),
             store: post.store.clone(),
             announcer: Announcer::new(id, epoch),
@@ -144,7 +147,6 @@ impl<P: Plug> Session<P> {
             names: Mutex::default(),
             problems: Problems::default(),
             retries: Retries::default(),
-            abilities: P::manifest().abilities,
             busy: AtomicUsize::default(),
             scans: AtomicU64::default(),
             scanned: AtomicU64::default(),
@@ -325,4 +327,18 @@ fn ended(end: Result<(), BusError>) -> Fault {
 
 fn lost(end: Result<(), Fault>) -> Fault {
     end.err().unwrap_or_else(|| Fault::new(FaultKind::Bug, "a task ended by itself"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_epoch;
+
+    #[test]
+    fn two_incarnations_after_the_same_one_have_different_numbers_even_if_the_clock_is_behind() {
+        let known = u64::MAX / 2;
+        let (first, second) = (next_epoch(known), next_epoch(known));
+        assert!(first > known && second > known);
+        assert_ne!(first, second);
+        assert!(next_epoch(0) > 0);
+    }
 }

@@ -95,6 +95,7 @@ pub(crate) async fn look<P: Plug>(
             biased;
             gathered = shared.hints.take() => (gathered, shared.begin()),
             () = sleep_until(next) => (Gathered::default(), shared.begin()),
+            () = shared.retries.added() => (Gathered::default(), shared.begin()),
         };
         shared.announcer.stir();
         if let Some(text) = gathered.notice {
