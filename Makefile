@@ -15,12 +15,13 @@ THREADS := 2
 BIN ?= $(HOME)/.local/bin
 RELEASE := $${CARGO_TARGET_DIR:-target}/release
 
-.PHONY: help run test build install need need-tests format lint docs examples programs tests demo-clean
+.PHONY: help run test build install need need-tests format lint docs examples programs tests crashes demo-clean
 
 help:
 	@echo "make run         install what is missing, build, keep demo/laptop and demo/nas in step"
 	@echo "make test        install what is missing, check the format, lints, docs and every test"
 	@echo "make install     install what is missing, build, put the programs into $(BIN) (BIN=…)"
+	@echo "make crashes     random edits while processes are killed: ROUNDS=200 SEED=… (see docs/testing.md)"
 	@echo "make demo-clean  remove what make run made: demo/ and state/"
 	@echo "Steps of make test: need-tests format lint docs examples programs tests"
 
@@ -75,6 +76,12 @@ tests: programs
 			| awk '{ print; fflush() } /^test result:/ { passed += $$4; failed += $$6 } \
 				END { print passed + 0 " passed, " failed + 0 " failed" }'; \
 	fi
+
+# Far more rounds than the tests have time for.
+ROUNDS ?= 200
+crashes: need-tests
+	cargo build --locked --workspace --bins
+	cargo run --locked -p onitu-tests --bin crashes -- --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 demo-clean:
 	rm -rf demo state

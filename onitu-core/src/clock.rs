@@ -24,6 +24,11 @@ fn wall_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Whether this thread's time is simulated.
+pub fn is_simulated() -> bool {
+    SIMULATED.get().is_some()
+}
+
 /// From now on this thread's wall clock starts at `base_ms` and runs with tokio's (paused) clock.
 pub fn simulate(base_ms: u64) {
     SIMULATED.set(Some((base_ms, tokio::time::Instant::now())));

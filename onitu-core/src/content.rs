@@ -83,10 +83,15 @@ impl Hasher {
 pub struct Tag(pub [u8; 6]);
 
 impl Tag {
+    /// The tag of no state: the service may hold the path or not, nobody has looked. It differs
+    /// from every state's, so whatever is found there is told.
+    pub const UNKNOWN: Self = Self([0; 6]);
+
     /// The tag of the state that `identity` describes byte for byte.
     pub fn of(identity: &[u8]) -> Self {
         let hash = xxh3_64(identity).to_le_bytes();
-        Self(std::array::from_fn(|at| hash[at]))
+        let tag = Self(std::array::from_fn(|at| hash[at]));
+        if tag == Self::UNKNOWN { Self([0, 0, 0, 0, 0, 1]) } else { tag }
     }
 }
 

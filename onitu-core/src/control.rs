@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Path;
+use crate::held::{Approval, Review};
 use crate::status::{ConflictStatus, Entry, Explanation, ProcessStatus, Status};
 
 /// What every process of one instance needs to find the others.
@@ -77,6 +78,8 @@ pub enum ToCore {
     Pause(Option<String>),
     /// Go on with a service, or all.
     Resume(Option<String>),
+    /// What the brake holds back on a service, or what is decided about it.
+    Approve(String, Approval),
 }
 
 /// From the Core.
@@ -102,4 +105,6 @@ pub enum FromCore {
         /// 1, or 78 for a bad configuration.
         code: u8,
     },
+    /// To [`ToCore::Approve`] without a verdict.
+    Held(Box<Review>),
 }

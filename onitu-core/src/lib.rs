@@ -14,6 +14,7 @@ pub mod drivers;
 #[cfg(feature = "entries")]
 pub mod entries;
 mod fault;
+pub mod held;
 mod hex;
 pub mod limits;
 pub mod manifest;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::held::{Approval, Review};
 use crate::{Checksum, Content, Fault, Path, ServiceId, Shard, State, Tag};
 
 /// The first byte of every message.
@@ -96,13 +97,48 @@ pub enum Event {
         /// Why.
         fault: Fault,
     },
+    /// Nothing usable is at the path, and nobody deleted it: the service wants it back.
+    Lost {
+        /// Where.
+        path: Path,
+    },
+    /// In the state that was told before stand other bytes than were told: a rotten copy, or an
+    /// edit that left size and times as they were.
+    Rotten {
+        /// Where.
+        path: Path,
+        /// What is there, with the checksum that was found.
+        state: State,
+    },
+    /// A whole copy of a revision whose checksum nobody had told is here under a temporary name; it
+    /// is put in place when this is committed, so that a driver that dies before it can tell what
+    /// it placed leaves nothing that nobody recognizes.
+    Fetched {
+        /// Where it will stand.
+        path: Path,
+        /// What it is.
+        revision: u64,
+        /// As ordered, with the checksum that was found.
+        content: Content,
+    },
+    /// A person has looked at the conflict whose copy stands at the path, and keeps both.
+    Resolved {
+        /// Of the copy.
+        path: Path,
+    },
 }
 
 impl Event {
     /// The path it speaks of.
     pub fn path(&self) -> &Path {
         match self {
-            Self::Seen { path, .. } | Self::Gone { path, .. } | Self::Failed { path, .. } => path,
+            Self::Seen { path, .. }
+            | Self::Gone { path, .. }
+            | Self::Failed { path, .. }
+            | Self::Lost { path }
+            | Self::Rotten { path, .. }
+            | Self::Fetched { path, .. }
+            | Self::Resolved { path } => path,
         }
     }
 
@@ -111,6 +147,10 @@ impl Event {
         match self {
             Self::Seen { order, .. } | Self::Gone { order, .. } => *order,
             Self::Failed { order, .. } => Some(*order),
+            Self::Lost { .. }
+            | Self::Rotten { .. }
+            | Self::Fetched { .. }
+            | Self::Resolved { .. } => None,
         }
     }
 }
@@ -240,6 +280,8 @@ pub enum Request {
     Settle,
     /// Scan the whole service.
     Rescan,
+    /// What the brake holds back, or what a person says about it.
+    Brake(Approval),
 }
 
 /// What a driver answers on its REP socket.
@@ -260,10 +302,12 @@ pub enum Reply {
         /// Grows with everything that happens: equal twice means nothing happened in between.
         activity: u64,
     },
-    /// To [`Request::Rescan`]: it will be done.
+    /// To [`Request::Rescan`], and to [`Request::Brake`] with a verdict: it will be done.
     Done,
     /// The request can't be served.
     Refused(Fault),
+    /// To [`Request::Brake`] without a verdict.
+    Held(Box<Review>),
 }
 
 /// What a puller says to a holder (DEALER to ROUTER).

@@ -86,6 +86,7 @@ mod tests {
             },
             holders: Vec::new(),
             moved: None,
+            ancestors: Vec::new(),
         };
         for &(service, revision) in holders {
             record.set_holder(service, revision, Tag::of(b""));

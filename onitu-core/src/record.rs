@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use pack::UnpackError;
 
-use crate::{Content, Path, ServiceId, Tag};
+use crate::{Checksum, Content, Path, ServiceId, Tag};
 
 /// What Onitu knows of one path. Only the Referee writes it; packed in the store (design §4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,10 @@ pub struct Record {
     /// A hint that saves a transfer: of a living path where its content stood before, of a
     /// tombstone where it went. Wrong or missing, it costs a copy and nothing else.
     pub moved: Option<Path>,
+    /// Checksums of earlier revisions, oldest first, kept while some service is behind: what it is
+    /// found to hold may be one of them, placed by a driver that died before it could tell.
+    #[serde(default)]
+    pub ancestors: Vec<(u64, Checksum)>,
 }
 
 /// A service that holds something at a path.
@@ -42,6 +46,45 @@ impl Holder {
 }
 
 impl Record {
+    /// Ancestors kept at most; with more edits than that while a service is away, a copy that was
+    /// never told of is taken for a foreign one.
+    pub const ANCESTORS_MAX: usize = 8;
+
+    /// A path that holds `content` at its first revision, and nobody who holds it yet.
+    pub fn new(content: Content) -> Self {
+        Self {
+            revision: 1,
+            gone: false,
+            content,
+            holders: Vec::new(),
+            moved: None,
+            ancestors: Vec::new(),
+        }
+    }
+
+    /// Keeps the checksum of the present content (of a tombstone: of what was deleted), which is
+    /// about to be replaced.
+    pub fn remember_ancestor(&mut self) {
+        let Some(checksum) = self.content.checksum else { return };
+        self.ancestors.retain(|(_, kept)| *kept != checksum);
+        self.ancestors.push((self.revision.saturating_sub(self.gone.into()), checksum));
+        if self.ancestors.len() > Self::ANCESTORS_MAX {
+            self.ancestors.remove(0);
+        }
+    }
+
+    /// Keeps the checksum of an earlier revision that was learned late.
+    pub fn note_ancestor(&mut self, revision: u64, checksum: Checksum) {
+        if self.ancestors.iter().any(|(kept, sum)| *kept == revision || *sum == checksum) {
+            return;
+        }
+        let at = self.ancestors.partition_point(|(kept, _)| *kept < revision);
+        self.ancestors.insert(at, (revision, checksum));
+        if self.ancestors.len() > Self::ANCESTORS_MAX {
+            self.ancestors.remove(0);
+        }
+    }
+
     /// What `service` holds at this path.
     pub fn holder(&self, service: ServiceId) -> Option<Holder> {
         self.holders.iter().copied().find(|holder| holder.service == service)

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::held::Held;
 use crate::{Kind, Path, ServiceId};
 
 /// The number under which the Referee reports, and no service: `epoch` is then the version of the
@@ -21,7 +22,7 @@ pub enum ServiceState {
     Ready,
     /// Stopped by the admin.
     Paused,
-    /// Removals wait for the admin's approval.
+    /// Removals or replaced contents wait for the admin's approval.
     Held,
     /// Can't be used; the reason says why. It mends itself when the cause is gone.
     Unavailable,
@@ -31,7 +32,7 @@ pub enum ServiceState {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Report {
-    /// Starting, scanning, ready or unavailable.
+    /// Starting, scanning, ready, held or unavailable.
     pub state: ServiceState,
     /// Why it is unavailable, or what else a person should know (polling instead of watching).
     pub reason: Option<String>,
@@ -51,6 +52,8 @@ pub struct Report {
     pub transfers: Vec<TransferStatus>,
     /// When this was said, in milliseconds since the epoch.
     pub at_ms: u64,
+    /// What the brake holds back, when it does.
+    pub held: Option<Held>,
 }
 
 /// A path that can't be synchronized, and why.
@@ -128,6 +131,9 @@ pub struct ServiceStatus {
     pub problems_total: u64,
     /// Transfers under way.
     pub transfers: Vec<TransferStatus>,
+    /// What the brake holds back, when it does.
+    #[serde(default)]
+    pub held: Option<Held>,
 }
 
 /// A process under the supervisor.

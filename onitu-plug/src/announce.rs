@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use onitu_core::bus::{BusError, Publisher};
 use onitu_core::message::{Batch, Event, HEARTBEAT_TOPIC, Heartbeat, encode};
-use onitu_core::{Path, ServiceId, Shard, Tag, limits};
+use onitu_core::{Kind, Path, ServiceId, Shard, Tag, limits};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -41,6 +41,8 @@ struct Ring {
     /// What the unacknowledged events say of each path: the tag it has, or that it is gone.
     known: BTreeMap<Path, Known>,
     activity: u64,
+    /// Paths that were told to be gone.
+    gone: u64,
 }
 
 #[derive(Default)]
@@ -56,6 +58,7 @@ struct Stream {
 struct Known {
     tag: Option<Tag>,
     sequence: u64,
+    is_file: bool,
 }
 
 impl Stream {
@@ -107,6 +110,28 @@ impl Announcer {
         self.news.notify_one();
     }
 
+    /// As [`Announcer::announce`], and returns when the Referee has committed it; false if it never
+    /// will, because this incarnation is over.
+    pub(crate) async fn confirm(&self, event: Event) -> bool {
+        let (epoch, shard) = (self.epoch(), Shard::of(event.path()));
+        self.announce(vec![event]).await;
+        // Others may have announced since: a later number is confirmed no sooner.
+        let (_, number) = self.ring().last(shard);
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            let (now, is_committed) = {
+                let ring = self.ring();
+                (ring.epoch, ring.shards[shard.index()].first > number)
+            };
+            if now != epoch || is_committed {
+                return now == epoch;
+            }
+            room.await;
+        }
+    }
+
     /// What unacknowledged events say of `path`: the outer [`None`] when they say nothing.
     #[allow(clippy::option_option, reason = "unknown, known to be gone, known to be so")]
     pub(crate) fn known(&self, path: &Path) -> Option<Option<Tag>> {
@@ -123,6 +148,13 @@ impl Announcer {
             .filter(|(path, _)| !path.as_str()[prefix.len()..].contains('/'))
             .map(|(path, known)| (path.clone(), known.tag))
             .collect()
+    }
+
+    /// What unacknowledged events say of all paths: whether a file or link is there.
+    pub(crate) fn all_known(&self) -> Vec<(Path, bool)> {
+        let ring = self.ring();
+        let is_there = |known: &Known| known.tag.is_some() && known.is_file;
+        ring.known.iter().map(|(path, known)| (path.clone(), is_there(known))).collect()
     }
 
     /// The Referee has spoken to this incarnation: news of an earlier one is no longer taken.
@@ -172,9 +204,9 @@ impl Announcer {
     /// Forgets everything and begins a new incarnation; a scan must follow.
     pub(crate) fn begin_epoch(&self, epoch: u64) {
         let mut ring = self.ring();
-        let activity = ring.activity;
+        let (activity, gone) = (ring.activity, ring.gone);
         *ring = Ring::new(epoch.max(ring.epoch + 1));
-        ring.activity = activity + 1;
+        (ring.activity, ring.gone) = (activity + 1, gone);
         drop(ring);
         self.room.notify_waiters();
     }
@@ -187,6 +219,11 @@ impl Announcer {
     /// Grows with everything that happens.
     pub(crate) fn activity(&self) -> u64 {
         self.ring().activity
+    }
+
+    /// How many paths were told to be gone since the driver began.
+    pub(crate) fn gone(&self) -> u64 {
+        self.ring().gone
     }
 
     /// Notes that something happened.
@@ -240,7 +277,13 @@ impl Announcer {
 impl Ring {
     fn new(epoch: u64) -> Self {
         let shards = std::array::from_fn(|_| Stream { first: 1, ..Stream::default() });
-        Self { epoch, is_adopted: false, shards, events: 0, known: BTreeMap::new(), activity: 0 }
+        let known = BTreeMap::new();
+        Self { epoch, is_adopted: false, shards, events: 0, known, activity: 0, gone: 0 }
+    }
+
+    /// This incarnation, and the number of its last event in `shard`.
+    fn last(&self, shard: Shard) -> (u64, u64) {
+        (self.epoch, self.shards[shard.index()].last())
     }
 
     fn push(&mut self, event: Event) {
@@ -248,11 +291,17 @@ impl Ring {
         let sequence = stream.last() + 1;
         let tag = match &event {
             Event::Seen { state, .. } => Some(Some(state.tag)),
-            Event::Gone { .. } => Some(None),
-            Event::Failed { .. } => None,
+            Event::Gone { .. } | Event::Lost { .. } => Some(None),
+            Event::Failed { .. }
+            | Event::Rotten { .. }
+            | Event::Fetched { .. }
+            | Event::Resolved { .. } => None,
         };
         if let Some(tag) = tag {
-            self.known.insert(event.path().clone(), Known { tag, sequence });
+            self.gone += u64::from(tag.is_none());
+            let is_file = !matches!(&event, Event::Seen { state, .. }
+                if state.content.kind == Kind::Directory);
+            self.known.insert(event.path().clone(), Known { tag, sequence, is_file });
         }
         stream.kept.push_back(event);
         self.events += 1;

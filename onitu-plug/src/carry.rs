@@ -26,6 +26,9 @@ pub(crate) async fn carry_out<P: Plug>(shared: &Arc<Shared<P>>, puller: &Puller,
         Ok(events) => events,
         Err(fault) => carrier.explain(fault).await,
     };
+    for event in events.iter().filter(|event| !matches!(event, Event::Failed { .. })) {
+        shared.brake.forget(event.path());
+    }
     shared.announcer.announce(events).await;
     drop(claim);
 }
@@ -114,8 +117,11 @@ impl<P: Plug> Carrier<'_, P> {
                 revision,
                 source_name: self.shared.name_of(source.service),
             };
-            match self.puller.attempt(self.plug(), &wanted, *source).await {
-                Ok(state) => return Ok(state),
+            match self.puller.fetch(self.plug(), &wanted, *source).await {
+                Ok(arrived) => {
+                    self.tell_fetched(&wanted, arrived.content).await?;
+                    return arrived.place().await;
+                }
                 Err(Failure { side: Side::Here, fault }) => return Err(fault),
                 // The next source may do better.
                 Err(Failure { side: Side::Source, fault }) => last = fault,
@@ -126,6 +132,18 @@ impl<P: Plug> Carrier<'_, P> {
             last.kind = FaultKind::NotFound;
         }
         Err(last)
+    }
+
+    /// Nothing is placed whose checksum isn't on record: should this process die before it tells
+    /// what it placed, the next one's scan finds out by it that this was no user's.
+    async fn tell_fetched(&self, wanted: &Wanted, content: Content) -> Result<(), Fault> {
+        let (path, revision) = (wanted.path.clone(), wanted.revision);
+        let told = wanted.content.checksum.is_some()
+            || self.shared.announcer.confirm(Event::Fetched { path, revision, content }).await;
+        if told {
+            return Ok(());
+        }
+        Err(Fault::new(FaultKind::Cancelled, "the store has lost what it had"))
     }
 
     /// If the bytes here are the wanted ones already, sets mtime and the executable bit: nothing
@@ -253,6 +271,11 @@ impl<P: Plug> Carrier<'_, P> {
             && now.map(|state| state.tag) != self.expected()
         {
             return match now {
+                // It was only to be read; its removal is for the brake to judge.
+                None if matches!(self.order.action, Action::Hash { .. }) => {
+                    self.shared.hints.tell(path.clone(), Hint::Changed);
+                    vec![Event::Failed { path, order, fault }]
+                }
                 None => vec![self.gone()],
                 Some(mut state) => {
                     if state.content.kind == Kind::Directory {

@@ -3,8 +3,10 @@
 //! A driver implements [`Plug`] and calls `run::<ItsPlug>()` as its whole `main`.
 
 mod announce;
+mod brake;
 mod carry;
 mod claim;
+mod control;
 mod hints;
 mod look;
 mod orders;

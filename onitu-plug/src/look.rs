@@ -4,7 +4,7 @@
 //! Everything that makes a driver tell something about a path ends here, under the path's claim,
 //! so no event speaks of a state that was not there when it was made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
@@ -13,6 +13,7 @@ use onitu_core::{
     Checksum, Fault, FaultKind, Hasher, Kind, Path, Record, ServiceId, State, Tag, limits,
 };
 
+use crate::brake::Manner;
 use crate::claim::Claim;
 use crate::hints::Hint;
 use crate::plug::{Plug, Source};
@@ -34,6 +35,13 @@ struct Finding {
     state: Option<State>,
 }
 
+impl Finding {
+    /// Whether what was known at the path may have been a directory.
+    fn may_be_directory(&self) -> bool {
+        self.record.as_ref().is_none_or(|record| record.content.kind == Kind::Directory)
+    }
+}
+
 /// What a look at some paths brought beside its events.
 #[derive(Debug, Default)]
 pub(crate) struct Looked {
@@ -41,13 +49,28 @@ pub(crate) struct Looked {
     pub(crate) trees: Vec<Path>,
 }
 
-/// Looks at `suspects` and announces what differs. Paths that are in use are looked at again when
-/// they are free. Fails only if the whole service can't go on.
+/// Looks at `suspects` and announces what differs, unless the brake has to judge it first. Paths
+/// that are in use are looked at again when they are free. Fails only if the whole service can't
+/// go on.
 pub(crate) async fn look_at<P: Plug>(
     shared: &Arc<Shared<P>>,
     suspects: Vec<(Path, Hint)>,
+    manner: Manner,
 ) -> Result<Looked, Fault> {
     let _busy = shared.begin();
+    let mut findings = find(shared, suspects).await?;
+    let former = former_names(shared, &findings);
+    if !former.is_empty() {
+        findings.extend(find(shared, former).await?);
+    }
+    announce_findings(shared, findings, manner).await
+}
+
+/// Claims the paths and finds out what is there and what is known of them.
+async fn find<P: Plug>(
+    shared: &Arc<Shared<P>>,
+    suspects: Vec<(Path, Hint)>,
+) -> Result<Vec<Finding>, Fault> {
     let claimed: Vec<(Path, Hint, Claim)> = suspects
         .into_iter()
         .filter(|(path, _)| !path.is_root())
@@ -82,11 +105,30 @@ pub(crate) async fn look_at<P: Plug>(
         }
     }
     drop(looks);
-    announce_findings(shared, findings).await
+    Ok(findings)
+}
+
+/// Removals that wait at the brake and were the first half of a rename: what stood there has just
+/// been found under another name.
+fn former_names<P: Plug>(shared: &Shared<P>, findings: &[Finding]) -> Vec<(Path, Hint)> {
+    if !shared.abilities.tag_survives_rename {
+        return Vec::new();
+    }
+    let new = findings.iter().filter_map(|finding| {
+        let tag = finding.state.filter(|it| it.content.kind != Kind::Directory)?.tag;
+        (finding.known != Some(tag)).then_some(tag)
+    });
+    let waiting: BTreeSet<Path> = new.filter_map(|tag| shared.brake.waiting_under(tag)).collect();
+    let is_there = |path: &Path| findings.iter().any(|finding| finding.path == *path);
+    waiting.into_iter().filter(|path| !is_there(path)).map(|path| (path, Hint::Changed)).collect()
 }
 
 /// One path's fault is the path's problem; only a lost service ends the session.
-fn note_fault<P: Plug>(shared: &Shared<P>, path: &Path, fault: Fault) -> Result<(), Fault> {
+pub(crate) fn note_fault<P: Plug>(
+    shared: &Shared<P>,
+    path: &Path,
+    fault: Fault,
+) -> Result<(), Fault> {
     if fault.kind == FaultKind::Unavailable {
         return Err(fault);
     }
@@ -95,25 +137,43 @@ fn note_fault<P: Plug>(shared: &Shared<P>, path: &Path, fault: Fault) -> Result<
     Ok(())
 }
 
+/// Renames whose new name was told before the old one was found to be gone, by the old name.
+async fn later_names<P: Plug>(
+    shared: &Arc<Shared<P>>,
+    gone: &[(Finding, Tag)],
+) -> BTreeMap<Path, Path> {
+    let mut names = BTreeMap::new();
+    if !shared.abilities.tag_survives_rename {
+        return names;
+    }
+    for (finding, tag) in gone {
+        let new = shared.brake.appeared_under(*tag).filter(|path| *path != finding.path);
+        let Some(path) = new else { continue };
+        // It may be gone again by now, and then it explains nothing.
+        if shared.plug.look(&path).await.is_ok_and(|it| it.is_some_and(|it| it.tag == *tag)) {
+            names.insert(finding.path.clone(), path);
+        }
+    }
+    names
+}
+
 async fn announce_findings<P: Plug>(
     shared: &Arc<Shared<P>>,
     findings: Vec<Finding>,
+    manner: Manner,
 ) -> Result<Looked, Fault> {
     let moves = recognize_moves(shared, &findings);
     let mut looked = Looked::default();
     let mut seen = Vec::new();
     let mut gone = Vec::new();
-    let mut claims = Vec::new();
     for finding in findings {
         match (finding.state, finding.known) {
-            (None, None) => {}
-            (None, Some(_)) => {
-                let moved_to = moves.to.get(&finding.path).cloned();
-                if finding.record.as_ref().is_none_or(|r| r.content.kind == Kind::Directory) {
+            (None, None) => shared.brake.forget(&finding.path),
+            (None, Some(tag)) => {
+                if finding.may_be_directory() {
                     looked.trees.push(finding.path.clone());
                 }
-                gone.push(Event::Gone { path: finding.path, order: None, moved_to });
-                claims.push(finding.claim);
+                gone.push((finding, tag));
             }
             (Some(state), known) => {
                 let is_directory = state.content.kind == Kind::Directory;
@@ -122,25 +182,53 @@ async fn announce_findings<P: Plug>(
                 if is_directory && known.is_none() || was_directory && !is_directory {
                     looked.trees.push(finding.path.clone());
                 }
-                let origin = moves.from.get(&finding.path).cloned();
-                seen.push((finding, state, origin));
+                seen.push((finding, state));
             }
         }
     }
+    let mut told = appearances(shared, seen, &moves, manner).await?;
+    let later = later_names(shared, &gone).await;
+    let new: BTreeSet<Path> = told.iter().map(|(event, _)| event.path().clone()).collect();
+    // Appearances first, so that a rename's new name is known before the old one goes; children
+    // go before their directories.
+    gone.sort_by(|(a, _), (b, _)| b.path.cmp(&a.path));
+    for (finding, tag) in gone {
+        // A new name that wasn't told explains nothing.
+        let moved_to = moves.to.get(&finding.path).filter(|to| new.contains(*to));
+        let moved_to = moved_to.or(later.get(&finding.path)).cloned();
+        if let Some(event) = removal(shared, &finding, tag, moved_to, manner) {
+            told.push((event, finding.claim));
+        }
+    }
+    let (events, claims): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+    shared.announcer.announce(events).await;
+    drop(claims);
+    Ok(looked)
+}
+
+/// The events for what is there and wasn't known, each with the claim to its path.
+async fn appearances<P: Plug>(
+    shared: &Arc<Shared<P>>,
+    seen: Vec<(Finding, State)>,
+    moves: &Moves,
+    manner: Manner,
+) -> Result<Vec<(Event, Claim)>, Fault> {
     let mut events = Vec::new();
-    let mut told = stream::iter(seen)
-        .map(|(finding, state, moved)| async move {
-            let event = describe(shared, &finding, state, moved).await;
+    let mut described = stream::iter(seen)
+        .map(|(finding, state)| async move {
+            let origin = moves.from.get(&finding.path).cloned();
+            let event = describe(shared, &finding, state, origin).await;
             (finding, event)
         })
         .buffered(LOOKS_AT_ONCE);
-    while let Some((finding, event)) = told.next().await {
+    while let Some((finding, event)) = described.next().await {
         match event {
             Ok(Some(event)) => {
-                events.push(event);
-                claims.push(finding.claim);
+                if let Some(event) = appearance(shared, &finding, event, manner) {
+                    events.push((event, finding.claim));
+                }
             }
-            Ok(None) => {}
+            Ok(None) => shared.brake.forget(&finding.path),
             // It changed again while it was read: another look will come.
             Err(fault) if fault.kind == FaultKind::Changed => {
                 shared.hints.tell(finding.path.clone(), Hint::Writing);
@@ -148,14 +236,58 @@ async fn announce_findings<P: Plug>(
             Err(fault) => note_fault(shared, &finding.path, fault)?,
         }
     }
-    drop(told);
-    // Appearances first, so that a rename's new name is known before the old one goes; children
-    // go before their directories.
-    gone.sort_by(|a, b| b.path().cmp(a.path()));
-    events.extend(gone);
-    shared.announcer.announce(events).await;
-    drop(claims);
-    Ok(looked)
+    Ok(events)
+}
+
+/// The event for a path that is gone; [`None`] if it waits for a judgement.
+fn removal<P: Plug>(
+    shared: &Shared<P>,
+    finding: &Finding,
+    tag: Tag,
+    moved_to: Option<Path>,
+    manner: Manner,
+) -> Option<Event> {
+    let (brake, path, record) = (&shared.brake, &finding.path, finding.record.as_ref());
+    if manner.is_unjudged() && moved_to.is_none() {
+        let announced = shared.announcer.known(path).is_some();
+        if brake.waits_for_judgement(record, announced) {
+            brake.removed(path.clone(), tag, record);
+            return None;
+        }
+    }
+    brake.forget(path);
+    let is_file = record.is_none_or(|record| record.content.kind != Kind::Directory);
+    if manner == Manner::Judged && is_file && moved_to.is_none() {
+        brake.told_removal(path);
+    }
+    Some(Event::Gone { path: path.clone(), order: None, moved_to })
+}
+
+/// The event for a path where something else is than was known; [`None`] if it waits for a
+/// judgement.
+fn appearance<P: Plug>(
+    shared: &Shared<P>,
+    finding: &Finding,
+    event: Event,
+    manner: Manner,
+) -> Option<Event> {
+    let (brake, path, record) = (&shared.brake, &finding.path, finding.record.as_ref());
+    let Event::Seen { state, .. } = &event else { return Some(event) };
+    let is_new = finding.known.is_some_and(|known| known != state.tag);
+    let is_change = is_new && brake.holds_change(record, &state.content);
+    match manner {
+        _ if is_change && manner.is_unjudged() => {
+            brake.replaced(path.clone(), state.tag, record);
+            return None;
+        }
+        Manner::Judged if is_change => brake.told_change(path),
+        _ if finding.known.is_none() && state.content.kind != Kind::Directory => {
+            brake.appeared(path, state.tag, manner == Manner::Hinted);
+        }
+        _ => {}
+    }
+    brake.forget(path);
+    Some(event)
 }
 
 /// The event for a path at which `state` stands; [`None`] if that is what is known already.
@@ -186,7 +318,10 @@ async fn describe<P: Plug>(
     state.content.checksum = state.content.checksum.or(known_sum);
     if state.content.kind != Kind::Directory && state.content.checksum.is_none() {
         let touched_only = content.is_some_and(|content| content.size == state.content.size);
-        if touched_only || state.content.size <= limits::INLINE_BYTES_MAX {
+        // Who isn't known to hold what is recorded may hold it, or an earlier revision, all the
+        // same: only the bytes can tell.
+        let is_behind = finding.record.is_some() && content.is_none();
+        if touched_only || is_behind || state.content.size <= limits::INLINE_BYTES_MAX {
             state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
         } else {
             // A file nobody may read is this service's problem, not that of all who would pull it.
@@ -222,12 +357,11 @@ pub(crate) async fn checksum<P: Plug>(
     Ok(hasher.finish())
 }
 
-/// The checksum that `record` knows of what `service` holds under `tag`. The record may be older
-/// than what the service has announced; then it speaks of other bytes.
-fn recorded_checksum(record: Option<&Record>, service: ServiceId, tag: Tag) -> Option<Checksum> {
-    let record = record.filter(|record| record.is_current_on(service))?;
-    let held = record.holder(service)?;
-    (held.tag == tag).then_some(record.content.checksum).flatten()
+/// The checksum of what `service` holds under `tag`, if the record knows it. What was announced and
+/// isn't committed yet is another state, of which it knows nothing.
+fn sum_of(record: &Record, service: ServiceId, tag: Tag) -> Option<Checksum> {
+    let held = record.holder(service).filter(|held| held.tag == tag)?;
+    (held.revision == record.revision).then_some(record.content.checksum).flatten()
 }
 
 #[derive(Default)]
@@ -257,7 +391,7 @@ fn recognize_moves<P: Plug>(shared: &Shared<P>, findings: &[Finding]) -> Moves {
             continue;
         }
         if let Some(old) = gone.remove(&state.tag) {
-            let sum = recorded_checksum(old.record.as_ref(), shared.id, state.tag);
+            let sum = old.record.as_ref().and_then(|record| sum_of(record, shared.id, state.tag));
             moves.from.insert(finding.path.clone(), (old.path.clone(), sum));
             moves.to.insert(old.path.clone(), finding.path.clone());
         }
@@ -267,27 +401,21 @@ fn recognize_moves<P: Plug>(shared: &Shared<P>, findings: &[Finding]) -> Moves {
 
 #[cfg(test)]
 mod tests {
-    use onitu_core::{Content, Holder};
+    use onitu_core::Content;
 
     use super::*;
 
     #[test]
-    fn a_record_that_is_behind_the_announcements_tells_no_checksum_of_what_was_renamed() {
-        let (service, sum) = (ServiceId(1), Checksum::of(b"as recorded"));
-        let content = Content {
-            kind: Kind::File,
-            size: 11,
-            mtime_ns: 0,
-            executable: false,
-            checksum: Some(sum),
-        };
-        let (recorded, edited) =
-            (Tag::of(b"as recorded"), Tag::of(b"edited, and told, but no more"));
-        let holders = vec![Holder { service, revision: 1, tag: recorded }];
-        let record = Record { revision: 1, gone: false, content, holders, moved: None };
-        assert_eq!(recorded_checksum(Some(&record), service, recorded), Some(sum));
-        assert_eq!(recorded_checksum(Some(&record), service, edited), None);
-        assert_eq!(recorded_checksum(Some(&record), ServiceId(2), recorded), None);
-        assert_eq!(recorded_checksum(None, service, recorded), None);
+    fn a_checksum_is_taken_from_the_record_only_for_the_state_it_speaks_of() {
+        let (service, other) = (ServiceId(1), ServiceId(2));
+        let checksum = Some(Checksum::of(b"first"));
+        let mut record = Record::new(Content { checksum, ..Content::DIRECTORY });
+        let [told, announced] = [Tag::of(b"1"), Tag::of(b"2")];
+        record.set_holder(service, 1, told);
+        assert_eq!(sum_of(&record, service, told), checksum);
+        assert_eq!(sum_of(&record, service, announced), None, "edited since, and not committed");
+        assert_eq!(sum_of(&record, other, told), None);
+        record.revision = 2;
+        assert_eq!(sum_of(&record, service, told), None, "it holds an earlier revision");
     }
 }

@@ -12,6 +12,7 @@ use onitu_core::store::Cursor;
 use onitu_core::{Fault, FaultKind, Kind, Path, Record, State, Tag};
 use tokio::sync::mpsc;
 
+use crate::brake::Manner;
 use crate::hints::Hint;
 use crate::look::{LOOK_MAX, look_at};
 use crate::plug::{Found, Plug};
@@ -64,7 +65,7 @@ pub(crate) async fn scan<P: Plug>(
         stack.push(root);
     }
     for chunk in tops.chunks(LOOK_MAX) {
-        look_at(shared, chunk.to_vec()).await?;
+        look_at(shared, chunk.to_vec(), Manner::Scanned).await?;
     }
     let whole = stack.first().is_some_and(Path::is_root);
     let mut visited = HashSet::new();
@@ -249,7 +250,7 @@ async fn settle<P: Plug>(shared: &Arc<Shared<P>>, suspects: Suspects) -> Result<
 async fn look_in_turn<P: Plug>(shared: &Arc<Shared<P>>, paths: Vec<Path>) -> Result<(), Fault> {
     for chunk in paths.chunks(LOOK_MAX) {
         let suspects = chunk.iter().map(|path| (path.clone(), Hint::Changed)).collect();
-        look_at(shared, suspects).await?;
+        look_at(shared, suspects, Manner::Scanned).await?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use onitu_core::store::{Cursor, Store, StoreError};
 use onitu_core::{Content, Fault, FaultKind, Path, Record, ServiceId, Tag};
 
 use crate::announce::Announcer;
+use crate::brake::Brake;
 use crate::claim::Claims;
 use crate::hints::Hints;
 use crate::plug::Plug;
@@ -34,6 +35,7 @@ pub(crate) struct Shared<P> {
     pub(crate) names: Mutex<BTreeMap<ServiceId, String>>,
     pub(crate) problems: Problems,
     pub(crate) retries: Retries,
+    pub(crate) brake: Brake,
     pub(crate) abilities: Abilities,
     /// Things under way that a settled service hasn't: looks, scans, orders.
     pub(crate) busy: AtomicUsize,

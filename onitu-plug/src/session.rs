@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use onitu_core::bus::{Bus, BusError, Endpoint, Replier};
-use onitu_core::message::{Reply, Request, decode, encode};
+use onitu_core::bus::{Bus, BusError, Endpoint};
 use onitu_core::status::{Report, ServiceState};
 use onitu_core::store::{Incarnation, Store};
 use onitu_core::{Fault, FaultKind, Path, Service, ServiceId, clock};
 
 use crate::announce::Announcer;
+use crate::brake::{Brake, brake};
 use crate::claim::Claims;
+use crate::control::{UnderWay, control};
 use crate::hints::Hints;
 use crate::orders::Orders;
 use crate::plug::{Plug, Setting};
@@ -147,6 +148,7 @@ impl<P: Plug> Session<P> {
             names: Mutex::default(),
             problems: Problems::default(),
             retries: Retries::default(),
+            brake: Brake::new(&post.service),
             busy: AtomicUsize::default(),
             scans: AtomicU64::default(),
             scanned: AtomicU64::default(),
@@ -180,6 +182,7 @@ impl<P: Plug> Session<P> {
         let router = bus.router(&Endpoint::contents(id)).await.map_err(closed)?;
         let orders = Orders::new(self.shared.clone(), self.puller.clone());
         let shared = &self.shared;
+        let under_way = UnderWay { shared, trees: &self.trees, quiet: &self.quiet };
         let served = serve(shared.plug.clone(), router, shared.hints.clone());
         // The watch comes first: what changes while the scan runs is hinted at.
         tokio::select! {
@@ -190,9 +193,10 @@ impl<P: Plug> Session<P> {
             end = pin!(shared.announcer.publish(publisher)) => Err(ended(end)),
             end = pin!(orders.serve(orders_socket)) => Err(ended(end)),
             end = pin!(served) => Err(ended(end.map(|never| match never {}))),
-            end = pin!(self.control(control_socket)) => Err(ended(end)),
+            end = pin!(control(&under_way, control_socket)) => Err(ended(end)),
             end = pin!(look(shared, &self.trees, &self.notice, &self.quiet)) => Err(lost(end)),
             end = pin!(scan_trees(shared, &self.trees)) => Err(lost(end)),
+            end = pin!(brake(shared, &self.trees)) => Err(lost(end)),
             end = pin!(self.check()) => Err(lost(end)),
             () = pin!(self.report(post)) => Err(lost(Ok(()))),
         }
@@ -203,48 +207,6 @@ impl<P: Plug> Session<P> {
             tokio::time::sleep(CHECK_PAUSE).await;
             self.shared.plug.check().await?;
         }
-    }
-
-    /// Answers the Core until the bus ends.
-    async fn control(&self, mut replier: Replier) -> Result<(), BusError> {
-        loop {
-            let (payload, answer) = replier.recv().await?;
-            let reply = match decode::<Request>(&payload) {
-                Ok(Request::Settle) => self.settle().await,
-                Ok(Request::Rescan) => {
-                    self.shared.hints.rescan("asked for");
-                    Reply::Done
-                }
-                Ok(Request::Orders { .. }) => {
-                    Reply::Refused(Fault::new(FaultKind::Unsupported, "orders go elsewhere"))
-                }
-                Err(error) => Reply::Refused(Fault::new(FaultKind::Unsupported, error.to_string())),
-            };
-            answer.send(encode(&reply));
-        }
-    }
-
-    async fn settle(&self) -> Reply {
-        if let Err(fault) = self.shared.plug.settle().await {
-            return Reply::Refused(fault);
-        }
-        let shared = &self.shared;
-        let idle = shared.hints.is_empty()
-            && self.trees.is_empty()
-            && self.quiet.load(Ordering::SeqCst) == 0
-            && shared.busy.load(Ordering::SeqCst) == 0
-            && shared.scans.load(Ordering::SeqCst) > 0
-            && shared.announcer.is_settled();
-        tracing::trace!(
-            service = shared.name,
-            hints = shared.hints.is_empty(),
-            trees = self.trees.is_empty(),
-            quiet = self.quiet.load(Ordering::SeqCst),
-            busy = shared.busy.load(Ordering::SeqCst),
-            settled = shared.announcer.is_settled(),
-            "asked whether it is settled",
-        );
-        Reply::Settled { idle, activity: shared.announcer.activity() }
     }
 
     /// Tells the store how things are, once a second at most.
@@ -261,6 +223,7 @@ impl<P: Plug> Session<P> {
                     registry.services.into_iter().map(|s| (s.id, s.name)).collect();
                 *self.shared.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
             }
+            let version = self.shared.brake.version();
             let mut report = self.current();
             let same = told.as_ref().is_some_and(|told| {
                 report.at_ms = told.at_ms;
@@ -268,13 +231,21 @@ impl<P: Plug> Session<P> {
             });
             if same && skipped < REPORTS_SKIPPED {
                 skipped += 1;
+                self.shared.brake.reported(version);
             } else {
                 skipped = 0;
                 report.at_ms = clock::now_ms();
                 let sent = post.store.set_report(self.shared.id, &report).await.is_ok();
                 told = sent.then_some(report);
+                if sent {
+                    self.shared.brake.reported(version);
+                }
             }
-            tokio::time::sleep(REPORT_PAUSE).await;
+            tokio::select! {
+                biased;
+                () = self.shared.brake.news() => {}
+                () = tokio::time::sleep(REPORT_PAUSE) => {}
+            }
         }
     }
 
@@ -301,9 +272,16 @@ impl<P: Plug> Session<P> {
         let mut transfers = self.puller.progress();
         transfers.sort_by_key(|transfer| std::cmp::Reverse(transfer.size_bytes));
         transfers.truncate(TRANSFERS_REPORTED);
+        let notice = self.notice.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (held, why) = shared.brake.status().unzip();
+        let state = match held {
+            _ if scans == 0 => ServiceState::Scanning,
+            Some(_) => ServiceState::Held,
+            None => ServiceState::Ready,
+        };
         Report {
-            state: if scans == 0 { ServiceState::Scanning } else { ServiceState::Ready },
-            reason: self.notice.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            state,
+            reason: why.or(notice),
             pid: std::process::id(),
             epoch: shared.announcer.epoch(),
             scans,
@@ -312,6 +290,7 @@ impl<P: Plug> Session<P> {
             problems_total,
             transfers,
             at_ms: clock::now_ms(),
+            held,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Fetches contents from the services that have them: the receiving half of a transfer.
 //!
-//! [`Puller::attempt`] is one whole attempt from one source: it opens the path there in the state
+//! [`Puller::fetch`] is one whole attempt from one source: it opens the path there in the state
 //! that was promised, writes what arrives to the driver's [`Sink`], grants new credit as it is
-//! written, verifies length and checksum, and puts the result in place. Which source comes first,
-//! and when to try again, is the caller's work.
+//! written, and verifies length and checksum. Which source comes first, when to try again, and when
+//! to put the result in place ([`Arrived::place`]), is the caller's work.
 //!
 //! Bounded: bytes under way over all transfers ([`STREAM_BYTES_MAX`], [`SMALL_BYTES_MAX`]), the
 //! time a source may be silent ([`SILENCE`]), new openings after a lost connection
@@ -31,7 +31,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use self::attempt::Attempt;
 use self::line::{Line, Mailbox};
 use self::progress::Board;
-use crate::plug::Plug;
+use crate::plug::{Plug, Sink};
 
 /// Most bytes of large files that sources may have under way to this process.
 const STREAM_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -68,11 +68,11 @@ impl Wanted {
     }
 
     /// Names what an interrupted attempt wrote, so that only an attempt at the same content takes
-    /// it up. The same in every process and after a restart.
+    /// it up. The same in every process and after a restart; the checksum is no part of it, which
+    /// may have become known in between. It is verified at the end.
     fn resume_key(&self) -> u64 {
-        let Content { size, mtime_ns, checksum, .. } = self.content;
-        let identity =
-            format!("{}\0{}\0{size}\0{mtime_ns}\0{checksum:?}", self.path, self.revision);
+        let Content { size, mtime_ns, .. } = self.content;
+        let identity = format!("{}\0{}\0{size}\0{mtime_ns}", self.path, self.revision);
         let sum = Checksum::of(identity.as_bytes()).0;
         sum.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
     }
@@ -94,6 +94,25 @@ pub(crate) struct Failure {
     pub(crate) side: Side,
     /// What.
     pub(crate) fault: Fault,
+}
+
+/// What was fetched, complete and verified, under a temporary name. Dropped, a large one stays for
+/// a later attempt at the same content.
+pub(crate) struct Arrived<P: Plug> {
+    sink: P::Sink,
+    expect: Option<Tag>,
+    /// As wanted, with its checksum.
+    pub(crate) content: Content,
+}
+
+impl<P: Plug> Arrived<P> {
+    /// Puts it in place and tells its new state, checksum included. `Changed`: the destination isn't
+    /// as expected, and nothing was put in place.
+    pub(crate) async fn place(self) -> Result<State, Fault> {
+        let mut state = self.sink.place(self.content, self.expect).await?;
+        state.content.checksum = self.content.checksum;
+        Ok(state)
+    }
 }
 
 /// Fetches contents from other services. A clone shares connections and bounds.
@@ -126,21 +145,33 @@ impl Puller {
         }
     }
 
-    /// Fetches `wanted` from `from` and puts it in place; tells its new state, checksum included.
-    /// May be repeated. Dropping the future cancels the transfer; what was written stays for a
+    /// Fetches `wanted` from `from`; what has arrived is complete and verified, and waits to be put
+    /// in place. May be repeated. Dropping the future cancels the transfer; what was written stays for a
     /// later attempt at the same content.
     ///
     /// Faults of the source say its name. `Corrupt`: length or checksum are not what was promised.
     /// `Changed`: the source no longer has that state, or the destination isn't as expected.
     /// `Unavailable`: the source was silent or its connection was lost too often. Nothing was put
     /// in place in any of these cases.
+    pub(crate) async fn fetch<P: Plug>(
+        &self,
+        plug: &P,
+        wanted: &Wanted,
+        from: Origin,
+    ) -> Result<Arrived<P>, Failure> {
+        Attempt::new(self, plug, wanted, from).run().await
+    }
+
+    /// Fetches and puts in place at once; tells the new state, checksum included.
+    #[cfg(test)]
     pub(crate) async fn attempt<P: Plug>(
         &self,
         plug: &P,
         wanted: &Wanted,
         from: Origin,
     ) -> Result<State, Failure> {
-        Attempt::new(self, plug, wanted, from).run().await
+        let arrived = self.fetch(plug, wanted, from).await?;
+        arrived.place().await.map_err(|fault| Failure { side: Side::Here, fault })
     }
 
     /// The large transfers under way, largest first.

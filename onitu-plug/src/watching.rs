@@ -9,6 +9,7 @@ use onitu_core::{Fault, Path};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::brake::Manner;
 use crate::hints::{Gathered, Hint};
 use crate::look::{LOOK_MAX, look_at};
 use crate::plug::Plug;
@@ -91,12 +92,14 @@ pub(crate) async fn look<P: Plug>(
     loop {
         quiet.store(writing.0.len(), Ordering::SeqCst);
         let next = [writing.next(), shared.retries.next()].into_iter().flatten().min();
-        let (gathered, _busy) = tokio::select! {
+        let gathered = tokio::select! {
             biased;
-            gathered = shared.hints.take() => (gathered, shared.begin()),
-            () = sleep_until(next) => (Gathered::default(), shared.begin()),
-            () = shared.retries.added() => (Gathered::default(), shared.begin()),
+            gathered = shared.hints.take() => gathered,
+            () = sleep_until(next) => Gathered::default(),
+            () = shared.retries.added() => Gathered::default(),
         };
+        // Without a pause in between: what was taken never looks as if nothing had been there.
+        let (_busy, _looking) = (shared.begin(), shared.brake.looking());
         shared.announcer.stir();
         if let Some(text) = gathered.notice {
             *notice.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = text;
@@ -132,7 +135,7 @@ pub(crate) async fn look<P: Plug>(
         trees.add(whole);
         now.extend(writing.take_due());
         for chunk in now.chunks(LOOK_MAX) {
-            let looked = look_at(shared, chunk.to_vec()).await?;
+            let looked = look_at(shared, chunk.to_vec(), Manner::Hinted).await?;
             // A new directory's own directory may be as new.
             for above in looked.trees.iter().filter_map(Path::parent) {
                 if !above.is_root() && !looked.trees.contains(&above) {
@@ -158,9 +161,9 @@ pub(crate) async fn scan_trees<P: Plug>(
 ) -> Result<(), Fault> {
     loop {
         // Not yet taken is still waiting, taken is busy: in between nothing looks settled.
-        let (roots, _busy) = {
+        let (roots, _busy, _looking) = {
             let roots = trees.take().await;
-            (roots, shared.begin())
+            (roots, shared.begin(), shared.brake.looking())
         };
         shared.announcer.stir();
         let whole = roots.contains(&Path::root());
@@ -169,9 +172,11 @@ pub(crate) async fn scan_trees<P: Plug>(
             shared.plug.check().await?;
             shared.scanned.store(0, Ordering::Relaxed);
             shared.problems.clear_all();
+            shared.brake.begin_scan();
         }
         scan(shared, roots).await?;
         if whole {
+            shared.brake.end_scan();
             shared.scans.fetch_add(1, Ordering::SeqCst);
         }
     }

@@ -14,7 +14,7 @@
 //! done about the new record is [`onitu_core::need`]'s business, how it is ordered
 //! [`crate::order`]'s.
 
-use onitu_core::{Content, Holder, Kind, Mode, Path, Record, ServiceId, State};
+use onitu_core::{Content, Holder, Kind, Mode, Path, Record, ServiceId, State, Tag};
 
 /// What a service was found to hold at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,17 @@ pub enum Observed {
     },
     /// A directory that holds what Onitu doesn't know and so can't be removed or replaced.
     Occupied,
+    /// Nothing, and nobody deleted it.
+    Lost,
+    /// Other bytes in the state that it is known to hold.
+    Rotten(State),
+    /// Nothing new, but the checksum of what it was ordered to bring here.
+    Fetched {
+        /// Of which revision.
+        revision: u64,
+        /// The content, with its checksum.
+        content: Content,
+    },
 }
 
 /// The record after `service`, used in `mode`, was found to hold `observed`; [`None`] when nothing
@@ -65,6 +76,11 @@ pub fn decide(
             record.map(|record| after_gone(record, service, mode, moved_to.as_ref()))
         }
         Observed::Occupied => record.map(|record| after_occupied(record, service, mode)),
+        Observed::Lost => record.and_then(|record| after_lost(record, service)),
+        Observed::Rotten(state) => record.map(|record| after_rotten(record, service, state)),
+        Observed::Fetched { revision, content } => {
+            record.map(|record| after_fetched(record, *revision, content))
+        }
     }
 }
 
@@ -78,13 +94,10 @@ fn without_backup(mode: Mode) -> Mode {
 }
 
 fn first_seen(service: ServiceId, state: &State, moved_from: Option<&Path>) -> Record {
-    Record {
-        revision: 1,
-        gone: false,
-        content: state.content,
-        holders: vec![Holder { service, revision: 1, tag: state.tag }],
-        moved: moved_from.cloned(),
-    }
+    let mut record = Record::new(state.content);
+    record.set_holder(service, 1, state.tag);
+    record.moved = moved_from.cloned();
+    record
 }
 
 /// Whether `state` may be `revision` as the record tells it. A store that lost its last second may
@@ -133,6 +146,11 @@ impl Seen<'_> {
                 _ => return self.record.clone(),
             }
         }
+        if let Some(revision) = self.placed_unseen(held, same_bytes) {
+            let mut after = self.record.clone();
+            after.set_holder(self.service, revision, self.state.tag);
+            return after;
+        }
         if self.record.gone {
             return match (self.mode, self.state.content.kind) {
                 // Only a file can be set aside; of a backup's own directory nothing is known.
@@ -150,6 +168,31 @@ impl Seen<'_> {
             (Some(true), _) => self.attributes_behind(),
             _ => self.conflict(),
         }
+    }
+
+    /// The earlier revision that this certainly is: its bytes are those of one, and the service was
+    /// to get it. Its driver died after it had placed them and before it had told. Time only goes
+    /// forward: who held that revision, or a later one, and has its bytes now, has edited.
+    fn placed_unseen(&self, held: Option<Holder>, same_bytes: Option<bool>) -> Option<u64> {
+        let after = match held {
+            _ if self.mode == Mode::Source => return None,
+            Some(held) if held.tag == Tag::UNKNOWN => 0,
+            Some(held) if held.revision == Holder::FOREIGN => return None,
+            Some(held) => held.revision,
+            // Where it was deleted, whoever may be placing it is noted as a holder.
+            None if self.record.gone => return None,
+            None => 0,
+        };
+        let deleted = self.record.revision.saturating_sub(1);
+        if self.record.gone && same_bytes == Some(true) && deleted > after {
+            return Some(deleted);
+        }
+        if same_bytes == Some(true) {
+            return None;
+        }
+        let found = self.state.content.checksum?;
+        let mut ancestors = self.record.ancestors.iter().rev();
+        ancestors.find(|(revision, sum)| *sum == found && *revision > after).map(|found| found.0)
     }
 
     /// The service holds the record's content; a checksum it computed is learned.
@@ -186,6 +229,7 @@ impl Seen<'_> {
     /// The service's content becomes the record's.
     fn new_revision(&self) -> Record {
         let mut after = self.record.clone();
+        after.remember_ancestor();
         after.revision += 1;
         after.gone = false;
         let known = (self.record.content.same_bytes(&self.state.content) == Some(true))
@@ -243,6 +287,56 @@ fn after_gone(record: &Record, service: ServiceId, mode: Mode, moved_to: Option<
         after.moved = moved_to.cloned();
     }
     after
+}
+
+/// The service has nothing any more and is due the record's content again.
+fn after_lost(record: &Record, service: ServiceId) -> Option<Record> {
+    let mut after = record.clone();
+    after.drop_holder(service);
+    // What nobody holds can't come back from anywhere.
+    (!after.holders.is_empty()).then_some(after)
+}
+
+/// Where another service has the right bytes the wrong ones are set aside; the only copy stays.
+fn after_rotten(record: &Record, service: ServiceId, state: &State) -> Record {
+    let mut after = record.clone();
+    let is_known = record.holder(service).is_some_and(|held| held.tag == state.tag);
+    let elsewhere = record.current_holders().any(|held| held.service != service);
+    let differs = record.content.same_bytes(&state.content) == Some(false);
+    if is_known && record.is_current_on(service) && elsewhere && differs {
+        after.set_holder(service, Holder::FOREIGN, state.tag);
+    }
+    after
+}
+
+/// A checksum is learned: of the present content, of what was deleted, or of an earlier revision.
+fn after_fetched(record: &Record, revision: u64, content: &Content) -> Record {
+    let mut after = record.clone();
+    let Some(checksum) = content.checksum else { return after };
+    let Content { kind, size, mtime_ns, .. } = record.content;
+    let is_it = (kind, size, mtime_ns) == (content.kind, content.size, content.mtime_ns);
+    if revision + u64::from(record.gone) == record.revision {
+        // A store that was lost numbers anew: then it is another content.
+        if is_it && record.content.checksum.is_none() {
+            after.content.checksum = Some(checksum);
+        }
+    } else if revision < record.revision {
+        after.note_ancestor(revision, checksum);
+    }
+    after
+}
+
+/// The record of a path that was just deleted, as it was `before`: a service that was to get what
+/// was deleted may hold it by now without having told, so each of `awaited` is asked to remove it.
+pub fn doubt(before: &Record, after: &mut Record, awaited: &[ServiceId]) {
+    if before.gone || !after.gone {
+        return;
+    }
+    for service in awaited {
+        if after.holder(*service).is_none() {
+            after.set_holder(*service, before.revision, Tag::UNKNOWN);
+        }
+    }
 }
 
 fn after_occupied(record: &Record, service: ServiceId, mode: Mode) -> Record {

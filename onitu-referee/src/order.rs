@@ -1,7 +1,7 @@
 //! From what a record asks of a service to the order that does it, without any I/O.
 
 use onitu_core::message::{Action, Origin};
-use onitu_core::{Holder, Kind, Need, Path, Record, ServiceId};
+use onitu_core::{Holder, Kind, Need, Path, Record, ServiceId, Tag};
 
 /// Everything an order depends on.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +125,8 @@ fn renameable(question: &Question<'_>) -> Option<Holder> {
     let former = question.moved?;
     let held = former.holder(question.service)?;
     let same = former.content.same_bytes(&question.record.content) == Some(true);
-    (former.gone && held.revision + 1 == former.revision && same).then_some(held)
+    let is_there = held.tag != Tag::UNKNOWN && held.revision + 1 == former.revision;
+    (former.gone && is_there && same).then_some(held)
 }
 
 fn remove(question: &Question<'_>, held: Holder) -> Plan {
@@ -157,6 +158,7 @@ fn will_rename(question: &Question<'_>, new: &Record, held: Holder) -> bool {
     !new.gone
         && new.moved.as_ref() == Some(question.path)
         && new.holder(question.service).is_none()
+        && held.tag != Tag::UNKNOWN
         && held.revision + 1 == question.record.revision
         && new.content.same_bytes(&question.record.content) == Some(true)
 }

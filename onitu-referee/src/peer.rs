@@ -1,6 +1,7 @@
 //! A driver as the Referee sees it: its stream of events, and the work that waits for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use onitu_core::message::{Batch, Heartbeat, Order};
@@ -15,6 +16,8 @@ const QUEUE_MAX: usize = 8_192;
 /// Paths that wait for a later attempt in memory. When so many do, the rest waits with them.
 const LATER_MAX: usize = 4_096;
 const REPLAY_PAUSE: Duration = Duration::from_millis(200);
+/// How long a woken directory waits while not all work below it is in memory.
+const WAKE_PAUSE: Duration = Duration::from_millis(20);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_mins(1);
 /// After so many failures in a row a problem is shown, if it is of a kind that may pass by itself.
@@ -240,9 +243,9 @@ impl Peer {
         taken
     }
 
-    /// Whether an order at `path` is under way.
-    pub(crate) fn is_busy(&self, path: &Path) -> bool {
-        self.busy.contains_key(path)
+    /// The order under way at `path`.
+    pub(crate) fn order_at(&self, path: &Path) -> Option<u64> {
+        self.busy.get(path).copied()
     }
 
     /// How many orders it has under way.
@@ -290,13 +293,34 @@ impl Peer {
         self.ripe_at = Some(self.ripe_at.map_or(at, |ripe| ripe.min(at)));
     }
 
-    /// `path` may be possible now.
-    pub(crate) fn wake(&mut self, path: &Path) {
-        let soon = Instant::now() + Duration::from_millis(20);
-        if let Some(later) = self.later.get_mut(path).filter(|later| later.waiting) {
+    /// The service holds something less below `directory`. It is looked at at once when nothing
+    /// more is known to be done below it; while there is, the end of that will wake it.
+    pub(crate) fn wake(&mut self, directory: &Path) {
+        if self.has_work_below(directory) {
+            return;
+        }
+        let Some(later) = self.later.get_mut(directory).filter(|later| later.waiting) else {
+            return;
+        };
+        if self.more {
+            // What else is below may wait in the store: a listing for each path costs too much.
+            let soon = Instant::now() + WAKE_PAUSE;
             later.at = later.at.min(soon);
             self.ripe_at = Some(self.ripe_at.map_or(soon, |ripe| ripe.min(soon)));
+        } else {
+            later.waiting = false;
+            self.enqueue(directory.clone());
         }
+    }
+
+    fn has_work_below(&self, directory: &Path) -> bool {
+        let first = format!("{directory}/");
+        let range = (Bound::Included(first.as_str()), Bound::Unbounded);
+        let is_below = |path: &Path| path.as_str().starts_with(&first);
+        let mut later = self.later.range::<str, _>(range).take_while(|(path, _)| is_below(path));
+        self.queue.range::<str, _>(range).next().is_some_and(is_below)
+            || self.busy.range::<str, _>(range).next().is_some_and(|(path, _)| is_below(path))
+            || later.any(|(_, later)| later.waiting)
     }
 
     /// What `path` waited for has come.
@@ -318,22 +342,28 @@ impl Peer {
         !self.unrenameable.contains(path)
     }
 
-    /// Lets go what has waited long enough; tells when to ask again.
-    pub(crate) fn let_go(&mut self) -> Option<Instant> {
+    /// Lets go what has waited long enough.
+    pub(crate) fn let_go(&mut self) {
         let now = Instant::now();
-        if self.ripe_at.is_some_and(|ripe| ripe <= now) {
-            let ripe = self.later.iter_mut().filter(|(_, later)| later.waiting && later.at <= now);
-            let mut paths = Vec::new();
-            for (path, later) in ripe {
-                later.waiting = false;
-                paths.push(path.clone());
-            }
-            for path in paths {
-                self.enqueue(path);
-            }
-            let waiting = self.later.values().filter(|later| later.waiting);
-            self.ripe_at = waiting.map(|later| later.at).min();
+        if self.ripe_at.is_none_or(|ripe| ripe > now) {
+            return;
         }
+        let ripe = self.later.iter_mut().filter(|(_, later)| later.waiting && later.at <= now);
+        let mut paths = Vec::new();
+        for (path, later) in ripe {
+            later.waiting = false;
+            paths.push(path.clone());
+        }
+        for path in paths {
+            self.enqueue(path);
+        }
+        let waiting = self.later.values().filter(|later| later.waiting);
+        self.ripe_at = waiting.map(|later| later.at).min();
+    }
+
+    /// When something will have waited long enough, or may be asked for again.
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        let now = Instant::now();
         let held = self.held_until.filter(|until| *until > now);
         let replay = self.replay_at.filter(|at| *at > now);
         [self.ripe_at, held, replay].into_iter().flatten().min()
@@ -344,3 +374,6 @@ fn pause(failures: u32, kind: FaultKind) -> Duration {
     let last = if kind == FaultKind::Changed { RETRY_LAST / 6 } else { RETRY_LAST };
     (RETRY_FIRST * 2u32.saturating_pow(failures.saturating_sub(1).min(16))).min(last)
 }
+
+#[cfg(test)]
+mod tests;

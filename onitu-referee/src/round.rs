@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use onitu_core::message::Event;
 use onitu_core::store::{Commit, Conflict};
-use onitu_core::{Fault, FaultKind, Kind, Mode, Need, Path, Record, ServiceId, Shard};
+use onitu_core::{Fault, FaultKind, Kind, Mode, Need, Path, Record, ServiceId, Shard, Tag};
 
-use crate::decide::{Observed, decide};
+use crate::decide::{Observed, decide, doubt};
 use crate::world::World;
 
 /// An event whose turn has come: those before it, of its service and shard, are committed or in
@@ -73,7 +73,8 @@ pub fn play(
         .collect();
     let mut round = Round::default();
     for arrived in events {
-        play_one(world, records, arrived, now_ms, &mut round);
+        let committed = before.get(arrived.event.path()).and_then(Option::as_ref);
+        play_one(world, records, arrived, committed, now_ms, &mut round);
     }
     for (path, before) in before {
         let after = records.get(&path).cloned().flatten().map(|r| tidy(world, &path, r));
@@ -115,6 +116,7 @@ fn play_one(
     world: &World,
     records: &mut BTreeMap<Path, Option<Record>>,
     arrived: &Arrived,
+    committed: Option<&Record>,
     now_ms: u64,
     round: &mut Round,
 ) {
@@ -141,12 +143,25 @@ fn play_one(
             Some(Observed::Occupied)
         }
         Event::Failed { .. } => None,
+        Event::Lost { .. } => Some(Observed::Lost),
+        Event::Rotten { state, .. } => Some(Observed::Rotten(*state)),
+        Event::Fetched { revision, content, .. } => {
+            Some(Observed::Fetched { revision: *revision, content: *content })
+        }
+        Event::Resolved { .. } => {
+            commit.conflicts.insert(path.clone(), None);
+            None
+        }
     };
     let record = records.get(path).cloned().flatten();
     let observed =
         observed.filter(|seen| !is_none_of_ours(world, *service, path, record.as_ref(), seen));
     if let Some(observed) = observed {
-        let after = decide(record.as_ref(), *service, world.mode(*service), &observed);
+        let mut after = decide(record.as_ref(), *service, world.mode(*service), &observed);
+        // Orders leave between rounds: only what was committed can be under way.
+        if let (Some(before), Some(after), Some(committed)) = (&record, &mut after, committed) {
+            doubt(before, after, &world.awaited(path, committed));
+        }
         let held = |r: &Option<Record>| r.as_ref().is_some_and(|r| r.holder(*service).is_some());
         if held(&record) && !held(&after) {
             round.released.push((*service, path.clone()));
@@ -174,11 +189,9 @@ fn is_none_of_ours(
     observed: &Observed,
 ) -> bool {
     let is_directory = |kind: Kind| kind == Kind::Directory;
-    let is_in_the_way = |record: &Record| match observed {
-        Observed::Seen { state, .. } => {
-            !record.gone && is_directory(record.content.kind) && !is_directory(state.content.kind)
-        }
-        Observed::Gone { .. } | Observed::Occupied => false,
+    let Observed::Seen { state, .. } = observed else { return false };
+    let is_in_the_way = |record: &Record| {
+        !record.gone && is_directory(record.content.kind) && !is_directory(state.content.kind)
     };
     world.mode(service) == Mode::Backup
         && record.is_none_or(|r| r.holder(service).is_none() && !is_in_the_way(r))
@@ -190,14 +203,16 @@ pub fn is_buried(record: &Record) -> bool {
     record.gone && record.holders.is_empty()
 }
 
-/// Takes back what has served its purpose: the hint of a rename once nobody needs it, and of a
-/// tombstone the holders that aren't configured and can't be asked to remove anything.
+/// Takes back what has served its purpose: the hint of a rename and the ancestors, once nobody is
+/// behind, and of a tombstone the holders that aren't configured any more.
 fn tidy(world: &World, path: &Path, mut record: Record) -> Record {
     if record.gone {
         record.holders.retain(|held| world.registry.by_id(held.service).is_some());
     }
-    if record.moved.is_some() && !record.gone && world.needs(path, Some(&record)).is_empty() {
+    let is_more = record.moved.is_some() || !record.ancestors.is_empty();
+    if is_more && !record.gone && world.needs(path, Some(&record)).is_empty() {
         record.moved = None;
+        record.ancestors.clear();
     }
     record
 }
@@ -214,7 +229,8 @@ fn note_change(
     let lives = |record: Option<&Record>| i64::from(record.is_some_and(|r| !r.gone));
     commit.counts.entries += lives(after) - lives(before);
     for (record, sign) in [(before, -1), (after, 1)] {
-        for holder in record.iter().flat_map(|record| &record.holders) {
+        let holders = record.iter().flat_map(|record| &record.holders);
+        for holder in holders.filter(|holder| holder.tag != Tag::UNKNOWN) {
             *commit.counts.held.entry(holder.service).or_default() += sign;
         }
     }

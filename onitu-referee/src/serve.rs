@@ -3,7 +3,7 @@
 //! One task owns all of it, so records have one writer. Each driver has two small tasks: one hears
 //! its news, one asks it, so that a driver that doesn't answer holds up no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ impl Referee {
                 tokio::time::sleep(STORE_RETRY).await;
                 continue;
             }
-            let wake = self.let_go().map_or(next_tick, |wake| wake.min(next_tick));
+            let wake = self.next_wake().map_or(next_tick, |wake| wake.min(next_tick));
             let mut heard = Vec::new();
             if self.sweep.is_some() {
                 // A long sweep goes on between rounds, and never holds one up.
@@ -108,6 +108,8 @@ impl Referee {
                     () = tokio::time::sleep_until(wake) => {}
                 }
             }
+            // Now, and not before the wait: what is let go is looked at in this turn.
+            self.let_go();
             match self.turn(heard).await {
                 Ok(()) => {}
                 Err(error) => self.recover(error)?,
@@ -243,9 +245,11 @@ impl Referee {
             let found = self.store.get(&paths).await?;
             let mut records: BTreeMap<_, _> = paths.into_iter().zip(found).collect();
             self.excuse(events, &records).await?;
+            let ending: BTreeSet<u64> =
+                events.iter().filter_map(|arrived| arrived.event.order()).collect();
             let mut round =
                 round::play(&self.world, &mut records, events, clock::now_ms(), |path| {
-                    self.is_in_flight(path)
+                    self.is_in_flight(path, &ending)
                 });
             self.note_problems(&mut round);
             self.store.commit(round.commits.into_iter().collect()).await?;
@@ -277,9 +281,10 @@ impl Referee {
         Ok(())
     }
 
-    /// Whether any driver has an order at `path` under way.
-    fn is_in_flight(&self, path: &Path) -> bool {
-        self.peers.values().any(|(peer, _)| peer.is_busy(path))
+    /// Whether any driver has an order at `path` under way that isn't one of those just `ending`.
+    fn is_in_flight(&self, path: &Path, ending: &BTreeSet<u64>) -> bool {
+        let orders = self.peers.values().filter_map(|(peer, _)| peer.order_at(path));
+        orders.into_iter().any(|order| !ending.contains(&order))
     }
 
     fn note_problems(&mut self, round: &mut round::Round) {
@@ -303,7 +308,7 @@ impl Referee {
     fn after_commit(
         &mut self,
         records: &BTreeMap<Path, Option<Record>>,
-        changed: &std::collections::BTreeSet<Path>,
+        changed: &BTreeSet<Path>,
         ended: Vec<Ended>,
         released: Vec<(ServiceId, Path)>,
     ) {
@@ -348,8 +353,14 @@ impl Referee {
         }
     }
 
-    fn let_go(&mut self) -> Option<Instant> {
-        self.peers.values_mut().filter_map(|(peer, _)| peer.let_go()).min()
+    fn next_wake(&self) -> Option<Instant> {
+        self.peers.values().filter_map(|(peer, _)| peer.next_wake()).min()
+    }
+
+    fn let_go(&mut self) {
+        for (peer, _) in self.peers.values_mut() {
+            peer.let_go();
+        }
     }
 }
 

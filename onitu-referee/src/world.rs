@@ -60,6 +60,12 @@ impl World {
             .collect()
     }
 
+    /// Services that are to get what the path holds, and may be placing it just now.
+    pub fn awaited(&self, path: &Path, record: &Record) -> Vec<ServiceId> {
+        let needs = self.needs(path, Some(record));
+        needs.into_iter().filter(|(_, need)| *need == Need::Place).map(|(who, _)| who).collect()
+    }
+
     /// What `service` has to do at a path with this record.
     pub fn need_of(&self, path: &Path, record: Option<&Record>, service: ServiceId) -> Need {
         let needs = self.needs(path, record);

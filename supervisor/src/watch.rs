@@ -125,7 +125,9 @@ fn short(path: &Path) -> PathBuf {
 }
 
 fn is_busy(status: &Status) -> bool {
-    let still = |it: &ServiceStatus| matches!(it.state, ServiceState::Ready | ServiceState::Paused);
+    let still = |it: &ServiceStatus| {
+        matches!(it.state, ServiceState::Ready | ServiceState::Paused | ServiceState::Held)
+    };
     status.pending > 0 || !status.services.iter().all(still)
 }
 

@@ -183,7 +183,14 @@ fn record(at: usize, kind: Kind, services: u16) -> Record {
         };
     }
     let revision = if random.u32(..5) == 0 { random.u64(2..400) } else { 1 };
-    let mut record = Record { revision, gone: false, content, holders: Vec::new(), moved: None };
+    let mut record = Record {
+        revision,
+        gone: false,
+        content,
+        holders: Vec::new(),
+        moved: None,
+        ancestors: Vec::new(),
+    };
     for service in 1..=services {
         let mut tag = Tag([0; 6]);
         random.fill(&mut tag.0);

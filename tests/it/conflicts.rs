@@ -217,3 +217,131 @@ fn links_that_point_to_different_places_are_both_kept() {
     house.assert_same_contents();
     assert_eq!(tree(house.root("a")).len(), 2);
 }
+
+#[test]
+fn a_deletion_that_is_told_after_an_edit_has_travelled_is_undone() {
+    let house = House::new(&["a", "b", "c"]);
+    house.files("a").write("letter", "before");
+    house.wait();
+    house.say(&["pause", "c"]);
+    house.files("a").write("letter", "edited by a");
+    onitu_tests::soon("it arrives", || {
+        house.files("b").read("letter").as_deref() == Some(b"edited by a")
+    });
+    house.files("c").remove("letter");
+    house.say(&["resume", "c"]);
+    house.wait();
+    assert_contents(&house, &["edited by a"]);
+    assert_eq!(conflicts(&house).len(), 0);
+}
+
+#[test]
+fn a_conflict_of_a_conflict_has_no_longer_name() {
+    let mut house = edited_apart(&["a", "b"], &[("a", "by a"), ("b", "by b")]);
+    for again in 0..3 {
+        let copies: Vec<_> = tree(house.root("a")).into_keys().collect();
+        house.stop();
+        for service in ["a", "b"] {
+            for copy in &copies {
+                house
+                    .files(service)
+                    .write(copy, format!("{} of {service}, {again}", copy.display()));
+            }
+        }
+        house.up();
+        house.wait();
+        house.assert_same_contents();
+    }
+    let names: Vec<_> = tree(house.root("a")).into_keys().collect();
+    assert!(names.len() > 8, "there are too few conflicts to speak of: {names:?}");
+    for name in names {
+        let name = name.to_str().unwrap();
+        assert!(name.matches("(conflict").count() <= 1, "{name} grows");
+        assert!(name.len() < "letter (conflict a ).txt".len() + 21, "{name} grows");
+    }
+}
+
+#[test]
+fn a_rename_against_an_edit_keeps_the_edit_under_the_old_name() {
+    let mut house = House::prepared(&["a", "b", "c"]);
+    house.files("a").write("letter", "before");
+    house.up();
+    house.wait();
+    house.stop();
+    house.files("a").rename("letter", "sent");
+    house.files("b").write("letter", "edited by b");
+    house.up();
+    house.wait();
+    assert_contents(&house, &["before", "edited by b"]);
+    assert_eq!(house.files("c").read("letter").unwrap(), b"edited by b");
+    assert_eq!(house.files("c").read("sent").unwrap(), b"before");
+    assert_eq!(conflicts(&house).len(), 0);
+}
+
+#[test]
+fn renames_that_cross_keep_both_contents() {
+    let mut house = House::prepared(&["a", "b", "c"]);
+    for name in ["one", "two"] {
+        house.files("a").write(name, format!("was {name}"));
+    }
+    house.up();
+    house.wait();
+    house.stop();
+    house.files("a").rename("one", "two");
+    house.files("b").rename("two", "one");
+    house.up();
+    house.wait();
+    assert_contents(&house, &["was one", "was two"]);
+}
+
+#[test]
+fn swaps_on_both_sides_are_agreed_on() {
+    let mut house = House::prepared(&["a", "b"]);
+    for name in ["one", "two"] {
+        house.files("a").write(name, format!("was {name}"));
+    }
+    house.up();
+    house.wait();
+    house.stop();
+    for service in ["a", "b"] {
+        house.files(service).rename("one", "between");
+        house.files(service).rename("two", "one");
+        house.files(service).rename("between", "two");
+    }
+    house.up();
+    house.wait();
+    assert_contents(&house, &["was one", "was two"]);
+    assert_eq!(house.files("a").read("one").unwrap(), b"was two");
+    assert_eq!(conflicts(&house).len(), 0);
+}
+
+#[test]
+fn two_houses_give_the_same_conflict_the_same_name() {
+    let names = [(); 2].map(|()| {
+        let house = House::new(&["a", "b", "c"]);
+        house.files("a").write("deep/letter.tar.gz", "before");
+        house.wait();
+        // Who comes first keeps the name; that is the same service in both houses.
+        for service in ["b", "c"] {
+            house.say(&["pause", service]);
+        }
+        for service in ["a", "b", "c"] {
+            house.files(service).write("deep/letter.tar.gz", format!("by {service}"));
+        }
+        for service in ["b", "c"] {
+            house.say(&["resume", service]);
+            onitu_tests::soon("it catches up", || {
+                house
+                    .service(service)
+                    .is_some_and(|it| it["state"] == "ready" && it["pending"] == 0)
+            });
+        }
+        house.wait();
+        assert_contents(&house, &["by a", "by b", "by c"]);
+        assert_eq!(house.files("c").read("deep/letter.tar.gz").unwrap(), b"by a");
+        let paths = tree(house.root("a")).into_keys();
+        paths.filter(|path| house.files("a").at(path).is_file()).collect::<Vec<_>>()
+    });
+    assert_eq!(names[0], names[1]);
+    assert_eq!(names[0].len(), 3);
+}

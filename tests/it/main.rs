@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends by a panic")]
 
+mod brake;
 mod commands;
 mod configuration;
 mod conflicts;
+mod crashes;
 mod directories;
 mod editors;
 mod files;
@@ -16,6 +18,7 @@ mod names;
 mod operations;
 mod paths;
 mod renames;
+mod resume;
 mod rules;
 mod running;
 mod stopped;

@@ -144,16 +144,20 @@ fn paths_of_nearly_4000_bytes_travel() {
 }
 
 #[test]
-fn thirty_levels_of_directories_travel_and_are_renamed() {
+fn two_hundred_levels_of_directories_travel_are_renamed_and_removed() {
     let house = House::new(&["a", "b"]);
-    let deep = vec!["x"; 30].join("/");
+    let deep = vec!["x"; 200].join("/");
     house.files("a").write(format!("{deep}/bottom"), "here");
     house.wait();
     house.assert_alike();
     house.files("a").rename("x", "y");
     house.wait();
     house.assert_alike();
-    assert_eq!(house.status()["entries"], 31);
+    assert_eq!(house.status()["entries"], 201);
+    house.files("b").remove_all("y");
+    house.wait();
+    house.assert_alike();
+    assert_eq!(house.status()["entries"], 0);
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::{Files, Must, SmallDisk, programs};
 /// Where programs of the system are, `redis-server` among them.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
+/// A file system in memory, on most machines.
+const MEMORY: &str = "/dev/shm";
+
 /// One service of the configuration.
 #[derive(Debug)]
 struct Service {
@@ -38,6 +41,8 @@ pub struct House {
     pub(crate) programs: PathBuf,
     pub(crate) up: Option<Child>,
     disks: Vec<SmallDisk>,
+    /// Where the state directory is, if not in `directory`.
+    memory: Option<TempDir>,
     directory: TempDir,
 }
 
@@ -64,6 +69,7 @@ impl House {
             programs: programs::directory(),
             up: None,
             disks: Vec::new(),
+            memory: None,
             directory,
         };
         for name in services {
@@ -75,6 +81,14 @@ impl House {
     /// The directory of all this.
     pub fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Leaves the directory where it is when this is dropped.
+    pub fn keep(&mut self) {
+        self.directory.disable_cleanup(true);
+        if let Some(memory) = &mut self.memory {
+            memory.disable_cleanup(true);
+        }
     }
 
     /// The folder of a service.
@@ -198,6 +212,15 @@ impl House {
         assert!(given.must("start `chown`").success(), "the directory is given to nobody");
         let setpriv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
         self.run_through(&setpriv);
+    }
+
+    /// Keeps the state directory in memory, where there is such a place: no disk is ever slow there,
+    /// so Redis writes each of its commits before it answers. Call it before the start.
+    pub fn keep_state_in_memory(&mut self) {
+        self.memory = TempDir::with_prefix_in("onitu", MEMORY).ok();
+        if let Some(memory) = &self.memory {
+            std::os::unix::fs::symlink(memory.path(), self.state_dir()).must("a link");
+        }
     }
 
     /// A disk of `bytes` at the existing directory `at`. Whether there is one: see [`SmallDisk`].

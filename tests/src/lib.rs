@@ -7,6 +7,7 @@
 #![allow(clippy::missing_panics_doc, reason = "every function here panics to fail the test")]
 
 mod condition;
+mod crashes;
 mod files;
 mod house;
 mod mount;
@@ -16,11 +17,12 @@ mod programs;
 mod running;
 mod tree;
 
-pub use condition::{eventually, found, soon};
+pub use condition::{eventually, found, soon, within};
+pub use crashes::{Crashes, Round};
 pub use files::{Files, inode, modified_ns, set_modified_ns};
 pub use house::House;
 pub use mount::SmallDisk;
 pub use must::Must;
-pub use process::{runs, signal_to, ticks};
+pub use process::{runs, signal_to, ticks, written_bytes};
 pub use rustix::process::Signal;
 pub use tree::{Thing, tree};

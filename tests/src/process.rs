@@ -26,6 +26,41 @@ pub fn ticks(pid: u32) -> u64 {
     fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
+/// Bytes a process has written so far, to files for the most part.
+pub fn written_bytes(pid: u32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).must("what the process wrote");
+    let count = io.lines().find_map(|line| line.strip_prefix("wchar: "));
+    count.and_then(|count| count.parse().ok()).must("a number of bytes")
+}
+
+/// The processes that `parent` started, with their names in the house; [`None`] for one that isn't
+/// yet the program it will be.
+pub(crate) fn children_of(parent: u32) -> Vec<(u32, Option<String>)> {
+    let tasks = format!("/proc/{parent}/task/{parent}/children");
+    let children = std::fs::read_to_string(tasks).unwrap_or_default();
+    let pids = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+    pids.filter(|pid| runs(*pid)).map(|pid| (pid, name_of(pid))).collect()
+}
+
+/// `redis`, `core`, `referee` or `driver-NAME`, as the supervisor calls them.
+fn name_of(pid: u32) -> Option<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = String::from_utf8_lossy(&line).into_owned();
+    let arguments: Vec<&str> = line.split('\0').collect();
+    // A server that has set its title shows it all in one.
+    let program = arguments.first()?.split(' ').next()?.rsplit('/').next()?;
+    match program {
+        "redis-server" => Some("redis".to_owned()),
+        "onitu-core" => Some("core".to_owned()),
+        "onitu-referee" => Some("referee".to_owned()),
+        _ if program.starts_with("onitu-driver-") => {
+            let at = arguments.iter().position(|it| *it == "--service")?;
+            Some(format!("driver-{}", arguments.get(at + 1)?))
+        }
+        _ => None,
+    }
+}
+
 /// Every running process that was started with `directory` in its arguments or environment.
 pub(crate) fn started_in(directory: &Path) -> Vec<u32> {
     let wanted = directory.as_os_str().as_encoded_bytes();

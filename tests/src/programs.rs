@@ -8,10 +8,13 @@ use crate::Must;
 pub(crate) const PROGRAMS: [&str; 4] =
     ["onitu", "onitu-core", "onitu-referee", "onitu-driver-local"];
 
-/// The directory of the programs: the test's own is `deps` in the target directory.
+/// The directory of the programs: a test's own is `deps` in the target directory, a command's is
+/// the target directory itself.
 pub(crate) fn directory() -> PathBuf {
-    let test = std::env::current_exe().must("the test's own program");
-    let target = test.ancestors().nth(2).must("the target directory").to_owned();
+    let own = std::env::current_exe().must("the test's own program");
+    let directory = own.parent().must("its directory");
+    let is_test = directory.file_name().is_some_and(|name| name == "deps");
+    let target = if is_test { directory.parent().must("the target directory") } else { directory };
     for program in PROGRAMS {
         assert!(
             target.join(program).is_file(),
@@ -19,7 +22,7 @@ pub(crate) fn directory() -> PathBuf {
             target.display()
         );
     }
-    target
+    target.to_owned()
 }
 
 /// Copies the programs to where another user may run them.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::process::started_in;
-use crate::{House, Must, eventually, runs, signal_to};
+use crate::process::{children_of, started_in};
+use crate::{House, Must, eventually, found, runs, signal_to};
 
 /// The supervisor ends everything within this, as documented.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -91,6 +91,20 @@ impl House {
         if name == "supervisor" {
             self.ended(END_LIMIT);
         }
+        pid
+    }
+
+    /// As [`House::kill9`], within microseconds: nobody is asked who it is. The supervisor's end is
+    /// the caller's to wait for.
+    #[track_caller]
+    pub fn strike(&self, name: &str) -> u32 {
+        let supervisor = self.supervisor();
+        let find = || {
+            let children = children_of(supervisor).into_iter();
+            children.filter(|(_, its)| its.as_deref() == Some(name)).map(|(pid, _)| pid).next()
+        };
+        let pid = if name == "supervisor" { supervisor } else { found(name, find) };
+        signal_to(pid, Signal::KILL);
         pid
     }
 

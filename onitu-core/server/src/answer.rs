@@ -32,6 +32,7 @@ impl Core {
             ToCore::Rescan(name) => self.rescan(name.as_deref()).await,
             ToCore::Pause(name) => self.pause(name.as_deref(), true).await,
             ToCore::Resume(name) => self.pause(name.as_deref(), false).await,
+            ToCore::Approve(name, approval) => self.approve(&name, approval).await,
         }
     }
 

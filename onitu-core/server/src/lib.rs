@@ -10,6 +10,7 @@
 //! the answers, each with its pure half apart.
 
 mod answer;
+mod approve;
 mod configuration;
 mod core;
 mod explain;

@@ -60,6 +60,7 @@ fn of_service(service: &Service, parts: &Parts, stored: &Stored) -> ServiceStatu
         problems_total: report.problems_total.max(report.problems.len() as u64)
             + failing.len() as u64,
         transfers: report.transfers.clone(),
+        held: report.held,
     }
 }
 

@@ -60,7 +60,7 @@ impl Scans {
     /// Whether a driver had its time to scan by itself, and should be asked.
     fn must_ask(&mut self, name: &str, report: &Report) -> bool {
         self.is_doubtful(name, report)
-            && report.state == ServiceState::Ready
+            && matches!(report.state, ServiceState::Ready | ServiceState::Held)
             && self.lost.is_some_and(|lost| lost.elapsed() >= PATIENCE)
             && self.doubts.get(name).is_some_and(|doubt| doubt.asked.is_none())
     }

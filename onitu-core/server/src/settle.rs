@@ -108,13 +108,15 @@ fn of_state(service: &ServiceStatus, is_scanned: bool) -> Option<String> {
     let name = &service.name;
     match service.state {
         ServiceState::Paused => None,
-        ServiceState::Ready if is_scanned => None,
-        ServiceState::Ready => Some(format!("`{name}` has not been scanned yet")),
+        // What is held waits for a person; everything else was seen.
+        ServiceState::Ready | ServiceState::Held if is_scanned => None,
+        ServiceState::Ready | ServiceState::Held => {
+            Some(format!("`{name}` has not been scanned yet"))
+        }
         ServiceState::Starting => Some(format!("`{name}` is starting")),
         ServiceState::Scanning => {
             Some(format!("`{name}` is scanning ({} paths so far)", service.scanned))
         }
-        ServiceState::Held => Some(format!("removals on `{name}` wait for an approval")),
         ServiceState::Unavailable => {
             let reason = service.reason.as_deref().unwrap_or("its driver gave no reason");
             Some(format!("`{name}` is unavailable: {reason}"))

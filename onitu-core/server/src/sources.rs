@@ -85,6 +85,12 @@ fn configured(entry: ServiceEntry) -> Configured {
     if let Some(poll_s) = entry.poll_s {
         options.insert("poll_s".to_owned(), poll_s.into());
     }
+    for (name, share) in [("max_delete", entry.max_delete), ("max_change", entry.max_change)] {
+        // A share is always writable as a value.
+        if let Some(share) = share.and_then(|share| serde_json::to_value(share).ok()) {
+            options.insert(name.to_owned(), share);
+        }
+    }
     Configured { name: entry.name, driver: entry.driver, mode: entry.mode, options }
 }
 

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use onitu_core::bus::{Bus, Endpoint, MemoryBus};
 use onitu_core::control::{FromSupervisor, ToSupervisor, Wanted};
+use onitu_core::held::{Held, Review, Verdict};
 use onitu_core::message::{Reply, Request, decode, encode};
 use onitu_core::status::{ProcessStatus, Report, ServiceState};
 use onitu_core::store::{Commit, MemoryStore, Registry, Store};
 use onitu_core::{
-    Checksum, Content, Kind, Mode, Path, Record, Service, ServiceId, Shard, Tag, clock,
+    Checksum, Content, Fault, FaultKind, Kind, Mode, Path, Record, Service, ServiceId, Shard, Tag,
+    clock,
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -50,7 +52,14 @@ pub(crate) fn record(kind: Kind, text: &str, holders: &[u16]) -> Record {
     let checksum = (kind != Kind::Directory).then(|| Checksum::of(text.as_bytes()));
     let size = text.len() as u64;
     let content = Content { kind, size, mtime_ns: 7, executable: false, checksum };
-    let mut record = Record { revision: 1, gone: false, content, holders: vec![], moved: None };
+    let mut record = Record {
+        revision: 1,
+        gone: false,
+        content,
+        holders: vec![],
+        moved: None,
+        ancestors: Vec::new(),
+    };
     for id in holders {
         record.set_holder(ServiceId(*id), 1, Tag::of(b"x"));
     }
@@ -253,6 +262,10 @@ pub(crate) struct FakeDriver {
     /// Whether something happens between every two looks.
     pub(crate) restless: AtomicBool,
     pub(crate) rescans: AtomicU64,
+    /// What its brake holds.
+    pub(crate) held: Mutex<Option<Held>>,
+    /// What was decided about it.
+    pub(crate) verdict: Mutex<Option<Verdict>>,
 }
 
 impl FakeDriver {
@@ -267,6 +280,16 @@ impl FakeDriver {
                 self.rescans.fetch_add(1, Ordering::Relaxed);
                 Reply::Done
             }
+            Request::Brake(approval) => match *self.held.lock().expect("whole") {
+                None => Reply::Refused(Fault::new(FaultKind::NotFound, "nothing is held")),
+                Some(held) if approval.verdict.is_none() => {
+                    Reply::Held(Box::new(Review { held, ..Review::default() }))
+                }
+                Some(_) => {
+                    *self.verdict.lock().expect("whole") = approval.verdict;
+                    Reply::Done
+                }
+            },
             Request::Orders { .. } => panic!("the Core orders nothing"),
         }
     }

@@ -4,12 +4,13 @@ use toml_edit::TableLike;
 
 use super::measure::{duration_s, limit, percent, size_bytes};
 use super::value::Field;
-use super::{Check, Diagnostic, Limit, MaxDelete, TRASH_DAYS};
+use super::{Check, Diagnostic, Limit, TRASH_DAYS};
+use crate::held::Share;
 use crate::{Mode, Path};
 
 /// Their keys.
-pub const NAMES: [&str; 8] =
-    ["driver", "mode", "at", "quota", "limit", "poll", "max_delete", "trash_days"];
+pub const NAMES: [&str; 9] =
+    ["driver", "mode", "at", "quota", "limit", "poll", "max_delete", "max_change", "trash_days"];
 const MODES: [&str; 3] = ["sync", "source", "backup"];
 /// Ten years.
 const TRASH_DAYS_MAX: u32 = 3650;
@@ -22,7 +23,8 @@ pub struct Every {
     pub at: Path,
     pub quota_bytes: Option<u64>,
     pub limit: Option<Limit>,
-    pub max_delete: Option<MaxDelete>,
+    pub max_delete: Option<Share>,
+    pub max_change: Option<Share>,
 }
 
 impl Check<'_> {
@@ -37,7 +39,6 @@ impl Check<'_> {
         let at = given("at", "the service's root stands at the top of the tree");
         let quota = given("quota", "the service is filled without a limit");
         let rate = given("limit", "transfers run as fast as they can");
-        let brake = given("max_delete", "removals are not held back, however many they are");
         Every {
             mode: field("mode").and_then(|it| self.mode(&it)).unwrap_or_default(),
             poll_s: field("poll").and_then(|it| self.measured(&it, duration_s)),
@@ -47,7 +48,8 @@ impl Check<'_> {
             at: at.and_then(|it| self.at(&it)).unwrap_or_else(Path::root),
             quota_bytes: quota.and_then(|it| self.measured(&it, size_bytes)),
             limit: rate.and_then(|it| self.measured(&it, limit)),
-            max_delete: brake.and_then(|it| self.max_delete(&it)),
+            max_delete: field("max_delete").and_then(|it| self.share(&it)),
+            max_change: field("max_change").and_then(|it| self.share(&it)),
         }
     }
 
@@ -84,10 +86,10 @@ impl Check<'_> {
         }
     }
 
-    fn max_delete(&mut self, field: &Field<'_>) -> Option<MaxDelete> {
+    fn share(&mut self, field: &Field<'_>) -> Option<Share> {
         if field.item.is_integer() {
-            return self.whole(field, u32::MAX).map(|count| MaxDelete::Count(count.into()));
+            return self.whole(field, u32::MAX).map(|count| Share::Count(count.into()));
         }
-        self.measured(field, percent).map(MaxDelete::Percent)
+        self.measured(field, percent).map(Share::Percent)
     }
 }

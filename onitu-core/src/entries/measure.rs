@@ -9,15 +9,6 @@ pub struct Limit {
     pub between: Option<(u16, u16)>,
 }
 
-/// How many removals at once pass without an approval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MaxDelete {
-    /// Of the files the service holds.
-    Percent(u8),
-    /// Of files.
-    Count(u64),
-}
-
 /// `"30s"`, `"5m"`, `"1h"`, `"2d"`: in seconds, at least one.
 pub fn duration_s(text: &str) -> Result<u64, &'static str> {
     const FORM: &str = "a duration is a number and a unit: \"30s\", \"5m\", \"1h\" or \"2d\"";

@@ -31,11 +31,12 @@ use toml_edit::{Document, TableLike};
 pub use crate::rules::{Diagnostic, Mark, Severity};
 pub use general::state_dir;
 pub use lookup::{default_state_dir, lookup_order};
-pub use measure::{Limit, MaxDelete};
+pub use measure::Limit;
 pub use render::render;
 pub use setting::{Disk, DriverProblem, Files, ParseSetting};
 
 use crate::Mode;
+use crate::held::Share;
 use crate::manifest::Manifest;
 use crate::rules::{Rules, listed};
 
@@ -91,8 +92,10 @@ pub struct ServiceEntry {
     pub quota_bytes: Option<u64>,
     /// How fast it may be used. Not effective yet.
     pub limit: Option<Limit>,
-    /// More removals than this at once wait for an approval. Not effective yet.
-    pub max_delete: Option<MaxDelete>,
+    /// More removals than this at once wait for an approval; [`None`] is the runtime's default.
+    pub max_delete: Option<Share>,
+    /// More replaced contents than this at once wait for an approval; [`None`]: they never do.
+    pub max_change: Option<Share>,
     /// The driver's own options: checked against its manifest, variables expanded, secrets read,
     /// paths of this machine absolute. An option that wasn't given isn't here.
     pub options: BTreeMap<String, serde_json::Value>,
@@ -307,6 +310,7 @@ impl fmt::Debug for ServiceEntry {
             .field("quota_bytes", &self.quota_bytes)
             .field("limit", &self.limit)
             .field("max_delete", &self.max_delete)
+            .field("max_change", &self.max_change)
             .field("options", &options)
             .finish_non_exhaustive()
     }

@@ -80,6 +80,7 @@ impl Check<'_> {
             quota_bytes: every.quota_bytes,
             limit: every.limit,
             max_delete: every.max_delete,
+            max_change: every.max_change,
             options: options.values,
             secrets: options.secrets,
         })

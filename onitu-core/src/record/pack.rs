@@ -15,8 +15,8 @@ mod flag {
     pub const CHECKSUM: u8 = 0b0011_0000;
     pub const SHA1: u8 = 0b0001_0000;
     pub const MOVED: u8 = 0b0100_0000;
-    /// A varint follows the checksum: the interned content type. Not written yet, read over.
-    pub const CONTENT_TYPE: u8 = 0b1000_0000;
+    /// Ancestors follow the content.
+    pub const ANCESTORS: u8 = 0b1000_0000;
 }
 
 /// A packed record that can't be read.
@@ -58,6 +58,13 @@ impl Record {
                 bytes.extend(checksum.0);
             }
         }
+        if !self.ancestors.is_empty() {
+            put_varint(&mut bytes, self.ancestors.len() as u64);
+            for (revision, checksum) in &self.ancestors {
+                put_varint(&mut bytes, self.revision.wrapping_sub(*revision));
+                bytes.extend(checksum.0);
+            }
+        }
         if let Some(moved) = &self.moved {
             put_varint(&mut bytes, moved.as_str().len() as u64);
             bytes.extend(moved.as_str().as_bytes());
@@ -85,6 +92,7 @@ impl Record {
             | when(file && self.content.executable, flag::EXECUTABLE)
             | when(read, flag::SHA1)
             | when(self.moved.is_some(), flag::MOVED)
+            | when(!self.ancestors.is_empty(), flag::ANCESTORS)
     }
 
     /// Reads what [`Record::pack`] wrote. Any bytes may be given.
@@ -93,9 +101,11 @@ impl Record {
         let flags = rest.byte("flags")?;
         let revision = rest.varint("revision")?;
         let content = unpack_content(flags, &mut rest)?;
+        let ancestors = unpack_ancestors(flags, revision, &mut rest)?;
         let moved = if flags & flag::MOVED == 0 { None } else { Some(unpack_path(&mut rest)?) };
         let holders = unpack_holders(revision, &mut rest)?;
-        Ok(Self { revision, gone: flags & flag::GONE != 0, content, holders, moved })
+        let gone = flags & flag::GONE != 0;
+        Ok(Self { revision, gone, content, holders, moved, ancestors })
     }
 }
 
@@ -121,10 +131,28 @@ fn unpack_content(flags: u8, rest: &mut Reader<'_>) -> Result<Content, UnpackErr
             other => return Err(UnpackError::Algorithm(other >> 4)),
         };
     }
-    if flags & flag::CONTENT_TYPE != 0 {
-        rest.varint("content type")?;
-    }
     Ok(content)
+}
+
+fn unpack_ancestors(
+    flags: u8,
+    revision: u64,
+    rest: &mut Reader<'_>,
+) -> Result<Vec<(u64, Checksum)>, UnpackError> {
+    if flags & flag::ANCESTORS == 0 {
+        return Ok(Vec::new());
+    }
+    let count = rest.varint("count of ancestors")?;
+    if count > Record::ANCESTORS_MAX as u64 {
+        return Err(UnpackError::TooLarge("count of ancestors"));
+    }
+    let mut ancestors = Vec::new();
+    for _ in 0..count {
+        let behind = rest.varint("ancestor's revision")?;
+        let checksum = Checksum(rest.array("ancestor's checksum")?);
+        ancestors.push((revision.wrapping_sub(behind), checksum));
+    }
+    Ok(ancestors)
 }
 
 fn unpack_path(rest: &mut Reader<'_>) -> Result<Path, UnpackError> {

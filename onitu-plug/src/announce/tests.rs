@@ -120,3 +120,31 @@ async fn batches_come_in_order_and_heartbeats_tell_how_far_they_went() {
     assert_eq!(next, 1_001);
     publishing.abort();
 }
+
+#[tokio::test]
+async fn what_must_be_committed_first_is_waited_for() {
+    let announcer = Announcer::new(ME, 1);
+    let shard = Shard::of(&path("d/a"));
+    let mut confirmed = std::pin::pin!(announcer.confirm(seen("d/a", 1)));
+    let mut waits = async |what: &str| {
+        tokio::select! {
+            biased;
+            _ = &mut confirmed => panic!("{what}"),
+            () = std::future::ready(()) => {}
+        }
+    };
+    waits("nothing is committed").await;
+    announcer.acknowledge(shard, 0);
+    waits("another is committed").await;
+    announcer.acknowledge(shard, 1);
+    assert!(confirmed.await);
+
+    let mut lost = std::pin::pin!(announcer.confirm(seen("d/b", 2)));
+    tokio::select! {
+        biased;
+        _ = &mut lost => panic!("nothing is committed"),
+        () = std::future::ready(()) => {}
+    }
+    announcer.begin_epoch(2);
+    assert!(!lost.await, "this incarnation is over");
+}

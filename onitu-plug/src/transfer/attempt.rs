@@ -6,14 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use onitu_core::limits::CHUNK_BYTES_MIN;
 use onitu_core::message::{Open, Origin};
-use onitu_core::{Checksum, Content, Fault, FaultKind, Hasher, Kind, State};
+use onitu_core::{Checksum, Content, Fault, FaultKind, Hasher, Kind};
 use tokio::time::timeout;
 use tracing::debug;
 
 use super::line::{Heard, Ticket};
 use super::pace::Pace;
 use super::progress::Shown;
-use super::{Failure, Puller, REOPENS_MAX, SILENCE, Side, Wanted};
+use super::{Arrived, Failure, Puller, REOPENS_MAX, SILENCE, Side, Wanted};
 use crate::plug::{Plug, Sink};
 
 /// While the storage takes long to write, the source hears this often that it is wanted.
@@ -76,7 +76,7 @@ impl<'a, P: Plug> Attempt<'a, P> {
         Self { puller, plug, wanted, from, landing, pace: Pace::new(0), credit: 0, owed: 0, shown }
     }
 
-    pub(super) async fn run(mut self) -> Result<State, Failure> {
+    pub(super) async fn run(mut self) -> Result<Arrived<P>, Failure> {
         if self.wanted.content.kind == Kind::Directory {
             let text = format!("the directory `{}` can't be fetched", self.wanted.path);
             return Err(here(Fault::new(FaultKind::Bug, text)));
@@ -89,7 +89,10 @@ impl<'a, P: Plug> Attempt<'a, P> {
         drop(reserved);
         self.shown = None;
         match (fetched, self.landing.take()) {
-            (Ok(checksum), Some(landing)) => self.place(landing.sink, checksum).await,
+            (Ok(checksum), Some(landing)) => {
+                let content = Content { checksum: Some(checksum), ..self.wanted.content };
+                Ok(Arrived { sink: landing.sink, expect: self.wanted.expect, content })
+            }
             (Err(failure), Some(landing)) => {
                 if is_worthless(&failure) {
                     landing.sink.discard().await;
@@ -99,13 +102,6 @@ impl<'a, P: Plug> Attempt<'a, P> {
             (Err(failure), None) => Err(failure),
             (Ok(_), None) => unreachable!("a content was complete before anything was written"),
         }
-    }
-
-    async fn place(&self, sink: P::Sink, checksum: Checksum) -> Result<State, Failure> {
-        let content = Content { checksum: Some(checksum), ..self.wanted.content };
-        let mut state = sink.place(content, self.wanted.expect).await.map_err(here)?;
-        state.content.checksum = Some(checksum);
-        Ok(state)
     }
 
     async fn fetch(&mut self) -> Result<Checksum, Failure> {

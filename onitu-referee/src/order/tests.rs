@@ -21,7 +21,8 @@ fn record(revision: u64, gone: bool, holders: &[(ServiceId, u64, &str)]) -> Reco
         executable: false,
         checksum: Some(Checksum::of(b"x")),
     };
-    let mut record = Record { revision, gone, content, holders: Vec::new(), moved: None };
+    let mut record =
+        Record { revision, gone, content, holders: Vec::new(), moved: None, ancestors: Vec::new() };
     for (service, revision, held) in holders {
         record.set_holder(*service, *revision, tag(held));
     }

@@ -48,6 +48,10 @@ fn seen(at: &str, text: &str, tag: u8) -> Event {
     }
 }
 
+fn gone(at: &str) -> Event {
+    Event::Gone { path: path(at), order: None, moved_to: None }
+}
+
 fn arrived(service: ServiceId, sequence: u64, event: Event) -> Arrived {
     Arrived { service, epoch: 1, sequence, event }
 }
@@ -142,7 +146,7 @@ fn the_same_events_make_the_same_commits() {
 
 #[test]
 fn a_deletion_is_remembered_while_an_order_may_still_bring_the_file() {
-    let gone = Event::Gone { path: path("x"), order: None, moved_to: None };
+    let gone = gone("x");
     let events = [arrived(A, 1, seen("x", "x", 1)), arrived(A, 2, gone)];
     let mut records = paths_needed(&events).into_iter().map(|path| (path, None)).collect();
     play(&world(), &mut records, &events, 7, |_| true);
@@ -206,4 +210,28 @@ fn what_a_backup_has_for_itself_where_no_rule_places_anything_is_left_alone() {
     assert_eq!(held("x"), None);
     assert_eq!(held("d/x").map(|held| held.revision), Some(0), "it is set aside");
     assert_eq!(held("y").map(|held| held.revision), Some(0), "what is placed below needs its name");
+}
+
+#[test]
+fn who_may_be_placing_what_is_deleted_is_asked_to_remove_it() {
+    let mut records = BTreeMap::from([(path("x"), None)]);
+    let created = [arrived(A, 1, seen("x", "x", 1))];
+    play(&world(), &mut records, &created, 7, |_| false);
+    let deleted = [arrived(A, 2, gone("x")), arrived(B, 1, seen("x", "x", 9))];
+    let round = play(&world(), &mut records, &deleted, 7, |_| false);
+    let record = records[&path("x")].as_ref().expect("a tombstone");
+    assert!(record.gone, "the copy that was never told of brings nothing back");
+    assert_eq!(record.holder(B).map(|held| held.tag), Some(Tag([9; 6])));
+    let commit = &round.commits[&Shard::of(&path("x"))];
+    assert_eq!(commit.pending.get(&(B, path("x"))), Some(&true));
+}
+
+#[test]
+fn ancestors_are_kept_while_somebody_is_behind() {
+    let mut records = BTreeMap::from([(path("x"), None)]);
+    let edited = [arrived(A, 1, seen("x", "x", 1)), arrived(A, 2, seen("x", "yy", 2))];
+    play(&world(), &mut records, &edited, 7, |_| false);
+    assert_eq!(records[&path("x")].as_ref().expect("known").ancestors.len(), 1);
+    play(&world(), &mut records, &[arrived(B, 1, seen("x", "yy", 3))], 7, |_| false);
+    assert!(records[&path("x")].as_ref().expect("known").ancestors.is_empty());
 }

@@ -1,6 +1,6 @@
 //! From waiting work to requests: orders are computed from the records at the moment they leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use onitu_core::message::{Order, Origin, Request};
@@ -124,7 +124,8 @@ impl Referee {
             let before = records.get(&path).cloned().flatten();
             let mode = self.world.mode(service);
             let after = decide(before.as_ref(), service, mode, &Observed::Occupied);
-            let after = after.filter(|record| !is_buried(record) || self.is_in_flight(&path));
+            let after = after
+                .filter(|record| !is_buried(record) || self.is_in_flight(&path, &BTreeSet::new()));
             let round = revise(&self.world, &path, before.as_ref(), after.as_ref());
             self.store.commit(round.commits.into_iter().collect()).await?;
             records.insert(path, after);
@@ -228,7 +229,7 @@ impl Referee {
         let buried: Vec<Path> = paths
             .iter()
             .filter(|path| records.get(*path).is_some_and(|r| r.as_ref().is_some_and(is_buried)))
-            .filter(|path| !self.is_in_flight(path))
+            .filter(|path| !self.is_in_flight(path, &BTreeSet::new()))
             .cloned()
             .collect();
         let mut commits: BTreeMap<Shard, Commit> = BTreeMap::new();

@@ -5,6 +5,7 @@
 //! everything else to stderr. An error is a [`Failure`] when it has an exit code or is rendered
 //! already; anything else is printed behind `error: ` with exit code 1.
 
+mod approve;
 mod check;
 mod conflicts;
 mod drivers;
@@ -75,6 +76,8 @@ enum Command {
     Pause(pause::Args),
     /// Goes on with a service, or all.
     Resume(resume::Args),
+    /// Decides about removals that are held because they are too many.
+    Approve(approve::Args),
     /// Lists the installed drivers with their options and abilities.
     Drivers(drivers::Args),
     /// Runs a program that ends with its parent; how the supervisor starts every process.
@@ -116,6 +119,7 @@ fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
         Command::Rescan(args) => rescan::run(context, args),
         Command::Pause(args) => pause::run(context, args),
         Command::Resume(args) => resume::run(context, args),
+        Command::Approve(args) => approve::run(context, args),
         Command::Drivers(args) => drivers::run(context, args),
         Command::Tied(args) => tied::run(args),
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use onitu_core::control::{FromCore, ToCore};
+use onitu_core::status::ServiceState;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::render::plain;
@@ -34,11 +35,24 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let find = || context.instance().map(|(instance, _)| instance.runtime_dir);
     match runtime.block_on(wait(args.timeout, find)) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+        Ok(()) => {
+            tell_what_is_held(context);
+            Ok(ExitCode::SUCCESS)
+        }
         Err(going_on) => {
             let after = shown(args.timeout);
             Err(Failure::failed(format!("not in step after {after}: {}", plain(&going_on))).into())
         }
+    }
+}
+
+/// Everything is in step but what waits for a person: says so.
+fn tell_what_is_held(context: &Context) {
+    let status = context.core().and_then(|mut core| core.ask(&ToCore::Status));
+    let Ok(FromCore::Status(status)) = status else { return };
+    for service in status.services.iter().filter(|it| it.state == ServiceState::Held) {
+        let reason = service.reason.as_deref().unwrap_or("see `onitu status`");
+        super::report(&format!("held: `{}`: {}", plain(&service.name), plain(reason)));
     }
 }
 

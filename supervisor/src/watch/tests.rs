@@ -15,6 +15,7 @@ fn service(name: &str, state: ServiceState) -> ServiceStatus {
         problems: Vec::new(),
         problems_total: 0,
         transfers: Vec::new(),
+        held: None,
     }
 }
 

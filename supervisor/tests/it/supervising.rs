@@ -126,6 +126,7 @@ fn status(states: &[ServiceState]) -> Status {
         problems: Vec::new(),
         problems_total: 0,
         transfers: Vec::new(),
+        held: None,
     });
     Status { services: services.collect(), ..Status::default() }
 }

@@ -14,6 +14,8 @@ pub mod careless;
 mod check;
 mod command;
 mod house;
+#[cfg(test)]
+mod levels;
 mod nature;
 mod permit;
 mod rest;

@@ -18,6 +18,7 @@ fn all_ready(registry: &Registry) -> Status {
         problems: Vec::new(),
         problems_total: 0,
         transfers: Vec::new(),
+        held: None,
     });
     Status { services: services.collect(), ..Status::default() }
 }

@@ -133,6 +133,16 @@ async fn a_paused_service_is_in_step_unless_something_waits_for_it() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_person_is_not_waited_for() {
+    let house = quiet_house().await;
+    let pid = house.pid("nas").unwrap();
+    house.report(2, &Report { state: ServiceState::Held, pid, ..ready() }).await;
+    assert_eq!(house.core.going_on().await, None);
+    pend(&house, 1, "a.txt").await;
+    assert!(house.core.going_on().await.is_some(), "everything else goes on");
+}
+
+#[tokio::test]
 async fn an_unavailable_service_is_never_in_step() {
     let house = quiet_house().await;
     let reason = Some("the root is gone".to_owned());

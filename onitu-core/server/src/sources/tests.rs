@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use onitu_core::held::Share;
+
 use super::*;
 
 const MANIFEST: &str = r#"{"name":"local","description":"A folder","version":"1",
@@ -37,6 +39,22 @@ fn a_configuration_is_read_with_absolute_roots_and_the_common_options() {
     assert_eq!(Path::new(root), dir.path().join("nas"));
     assert!(nas.options["trash_days"].is_u64());
     assert!(disked.program("local").unwrap().ends_with("onitu-driver-local"));
+}
+
+#[test]
+fn the_limits_of_the_brake_travel_with_the_options() {
+    let state = tempfile::tempdir().unwrap();
+    let services = "[services.nas]\ndriver = \"local\"\nroot = \"./nas\"\nmax_delete = \"30 %\"\n\
+                    max_change = 500\n[services.usb]\ndriver = \"local\"\nroot = \"./usb\"\n";
+    let (_dir, disked) = disk(&entries(state.path(), services));
+    let configuration = disked.configuration().unwrap();
+    let share = |at: usize, name: &str| {
+        let value = configuration.services[at].options.get(name)?;
+        Some(serde_json::from_value::<Share>(value.clone()).unwrap())
+    };
+    assert_eq!(share(0, "max_delete"), Some(Share::Percent(30)));
+    assert_eq!(share(0, "max_change"), Some(Share::Count(500)));
+    assert_eq!(share(1, "max_delete"), None);
 }
 
 #[test]

@@ -29,11 +29,13 @@ prop_compose! {
         content in content(),
         holders in prop::collection::btree_map(service(), (any::<u64>(), any::<[u8; 6]>()), 0..6),
         moved in prop::option::of(path()),
+        ancestors in prop::collection::vec((any::<u64>(), any::<[u8; 20]>()), 0..=Record::ANCESTORS_MAX),
     ) -> Record {
         let holders = holders.into_iter().map(|(service, (revision, tag))| {
             Holder { service, revision, tag: Tag(tag) }
         });
-        Record { revision, gone, content, holders: holders.collect(), moved }
+        let ancestors = ancestors.into_iter().map(|(at, sum)| (at, Checksum(sum))).collect();
+        Record { revision, gone, content, holders: holders.collect(), moved, ancestors }
     }
 }
 
@@ -72,6 +74,7 @@ fn file(holders: u16) -> Record {
         },
         holders: Vec::new(),
         moved: None,
+        ancestors: Vec::new(),
     };
     for service in 1..=holders {
         record.set_holder(ServiceId(service), 3, Tag::of(b"x"));
@@ -122,12 +125,19 @@ fn the_bytes_are_as_documented() {
 }
 
 #[test]
-fn what_a_later_format_may_hold_is_refused_or_read_over() {
+fn ancestors_stand_behind_the_content() {
+    let mut record = file(0);
+    record.content = Content { size: 300, mtime_ns: 1, executable: false, ..record.content };
+    record.content.checksum = None;
+    record.ancestors = vec![(1, Checksum([7; 20])), (2, Checksum([8; 20]))];
+    let expected =
+        [&[0x80, 3, 0xac, 0x02][..], &[1, 0, 0, 0, 0, 0, 0, 0], &[2, 2], &[7; 20], &[1], &[8; 20]];
+    assert_eq!(record.pack(), expected.concat());
+}
+
+#[test]
+fn what_a_later_format_may_hold_is_refused() {
     let mut bytes = file(1).pack();
-    let checksum_ends = 1 + 1 + 3 + 8 + 20;
-    bytes[0] |= flag::CONTENT_TYPE;
-    bytes.insert(checksum_ends, 9);
-    assert_eq!(Record::unpack(&bytes), Ok(file(1)));
     bytes[0] = flag::KIND;
     assert_eq!(Record::unpack(&bytes), Err(UnpackError::Kind(3)));
     bytes[0] = 0x20;

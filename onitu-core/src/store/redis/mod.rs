@@ -24,7 +24,7 @@ use crate::status::Report;
 use crate::{Fault, Path, Record, ServiceId, Shard};
 
 /// The version of keys and encodings this program reads and writes.
-const LAYOUT_VERSION: u32 = 1;
+const LAYOUT_VERSION: u32 = 2;
 /// Keys or fields in one page of an iteration, more or less.
 const PAGE: usize = 512;
 
@@ -114,6 +114,10 @@ impl Store for RedisStore {
 
     async fn set_up(&self) -> Result<String, StoreError> {
         if let Some(generation) = self.meta(keys::GENERATION).await? {
+            // What is written from here on may be more than an older program can read.
+            let mut pipe = Pipeline::new();
+            pipe.cmd("HSET").arg(keys::META).arg(keys::LAYOUT).arg(LAYOUT_VERSION);
+            self.link.run(&pipe).await?;
             return Ok(generation);
         }
         self.clear_remains().await?;

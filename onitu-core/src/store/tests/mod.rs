@@ -61,6 +61,7 @@ pub fn record(revision: u64) -> Record {
         content: Content { size: revision * 100, ..Content::DIRECTORY },
         holders: Vec::new(),
         moved: None,
+        ancestors: Vec::new(),
     };
     record.content.kind = crate::Kind::File;
     record.set_holder(ServiceId(1), revision, Tag::of(b"x"));

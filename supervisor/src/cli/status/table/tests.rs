@@ -16,6 +16,7 @@ fn service(name: &str, state: ServiceState, reason: Option<&str>) -> ServiceStat
         problems: Vec::new(),
         problems_total: 0,
         transfers: Vec::new(),
+        held: None,
     }
 }
 
