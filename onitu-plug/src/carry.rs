@@ -15,6 +15,8 @@ use crate::plug::Plug;
 use crate::service::Shared;
 use crate::transfer::{Failure, Puller, Side, Wanted};
 
+mod aside;
+
 /// Carries out `order` and announces how it ended.
 pub(crate) async fn carry_out<P: Plug>(shared: &Arc<Shared<P>>, puller: &Puller, order: Order) {
     let claim = shared.claims.claim(&order.path).await;
@@ -219,9 +221,15 @@ impl<P: Plug> Carrier<'_, P> {
         let Some(mut state) = self.expect_state(Some(expect)).await? else {
             return Ok(vec![self.gone()]);
         };
-        let sum = checksum(self.plug(), path, &state).await?;
-        state.content.checksum = Some(sum);
-        if Some(sum) == unless {
+        let is_directory = state.content.kind == Kind::Directory;
+        let sum = if is_directory {
+            // It takes along what is in it, and has no bytes to be named after.
+            Checksum::of(b"")
+        } else {
+            checksum(self.plug(), path, &state).await?
+        };
+        state.content.checksum = (!is_directory).then_some(sum);
+        if !is_directory && Some(sum) == unless {
             return Ok(vec![self.seen(state)]);
         }
         for digits in [7, 12, 20, 40] {
@@ -234,9 +242,10 @@ impl<P: Plug> Carrier<'_, P> {
                 return Err(Fault::new(FaultKind::Cancelled, format!("`{kept}` is in use")));
             };
             let mut there = match self.plug().look(&kept).await? {
-                None => self.plug().rename(path, expect, &kept, None).await?,
+                None => self.give_name(&state, sum, &kept).await?,
                 Some(other) => {
-                    let same = other.content.kind == state.content.kind
+                    let same = !is_directory
+                        && other.content.kind == state.content.kind
                         && other.content.size == state.content.size
                         && checksum(self.plug(), &kept, &other).await? == sum;
                     if !same {
@@ -247,7 +256,11 @@ impl<P: Plug> Carrier<'_, P> {
                     other
                 }
             };
-            there.content.checksum = Some(sum);
+            there.content.checksum = state.content.checksum;
+            if is_directory {
+                self.shared.hints.tell(path.clone(), Hint::Tree);
+                self.shared.hints.tell(kept.clone(), Hint::Tree);
+            }
             let copy = Event::Seen {
                 path: kept.clone(),
                 state: there,
@@ -277,12 +290,22 @@ impl<P: Plug> Carrier<'_, P> {
                 }
                 None => vec![self.gone()],
                 Some(mut state) => {
-                    if state.content.kind != Kind::Directory {
+                    if state.content.kind == Kind::Directory {
+                        // A look finds nothing new in it after this, and wouldn't go into it.
+                        self.shared.hints.tell(path.clone(), Hint::Tree);
+                    } else {
                         state.content.checksum = checksum(self.plug(), &path, &state).await.ok();
                     }
                     vec![self.seen(state)]
                 }
             };
+        }
+        if fault.kind == FaultKind::NotADirectory {
+            // What stands in the way of its directory may be something nobody has told of.
+            let above = std::iter::successors(path.parent(), Path::parent);
+            for directory in above.filter(|directory| !directory.is_root()) {
+                self.shared.hints.tell(directory, Hint::Changed);
+            }
         }
         tracing::debug!(%path, "{fault}");
         vec![Event::Failed { path, order, fault }]

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use onitu_core::{Fault, FaultKind, Path};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::hints::Hint;
@@ -28,11 +29,15 @@ struct Retry {
 
 /// The paths.
 #[derive(Default)]
-pub(crate) struct Retries(Mutex<BTreeMap<Path, Retry>>);
+pub(crate) struct Retries {
+    paths: Mutex<BTreeMap<Path, Retry>>,
+    /// Told when there is one more, by whichever task found it.
+    added: Notify,
+}
 
 impl Retries {
     fn paths(&self) -> MutexGuard<'_, BTreeMap<Path, Retry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at `path` again some time. What the service can't hold at all stays so until it is
@@ -41,6 +46,7 @@ impl Retries {
         if matches!(fault.kind, FaultKind::Unsupported | FaultKind::InvalidName) {
             return;
         }
+        self.added.notify_one();
         let mut paths = self.paths();
         if paths.len() >= PATHS_MAX {
             paths.clear();
@@ -75,6 +81,11 @@ impl Retries {
         }
         paths.remove(path);
         true
+    }
+
+    /// Returns when a path was added since the last call: the next may be due earlier.
+    pub(crate) async fn added(&self) {
+        self.added.notified().await;
     }
 
     /// When the next one is due.
@@ -137,6 +148,18 @@ mod tests {
         retries.add(&path, Hint::Changed, &Fault::new(FaultKind::Denied, "no"));
         assert!(!retries.listed(&path));
         assert!(retries.looked_at(&path));
+    }
+
+    #[tokio::test]
+    async fn who_sleeps_until_the_next_one_hears_of_another() {
+        let retries = Retries::default();
+        assert_eq!(retries.next(), None);
+        let add = async {
+            tokio::task::yield_now().await;
+            retries.add(&Path::root(), Hint::Tree, &Fault::new(FaultKind::Denied, "no"));
+        };
+        tokio::join!(retries.added(), add);
+        assert!(retries.next().is_some());
     }
 
     #[test]

@@ -96,6 +96,7 @@ pub(crate) async fn look<P: Plug>(
             biased;
             gathered = shared.hints.take() => gathered,
             () = sleep_until(next) => Gathered::default(),
+            () = shared.retries.added() => Gathered::default(),
         };
         // Without a pause in between: what was taken never looks as if nothing had been there.
         let (_busy, _looking) = (shared.begin(), shared.brake.looking());

@@ -61,6 +61,7 @@ pub fn decide(
     mode: Mode,
     observed: &Observed,
 ) -> Option<Record> {
+    let mode = if has_nobody_behind_it(record, service) { without_backup(mode) } else { mode };
     match observed {
         Observed::Seen { state, placed, moved_from } => match record {
             None if mode == Mode::Backup => None,
@@ -78,7 +79,7 @@ pub fn decide(
         Observed::Gone { moved_to } => {
             record.map(|record| after_gone(record, service, mode, moved_to.as_ref()))
         }
-        Observed::Occupied => record.map(|record| after_occupied(record, service)),
+        Observed::Occupied => record.map(|record| after_occupied(record, service, mode)),
         Observed::Lost => record.and_then(|record| after_lost(record, service)),
         Observed::Restored(state) => Some(match record {
             None => first_seen(service, state, None),
@@ -92,6 +93,15 @@ pub fn decide(
             record.map(|record| after_fetched(record, *revision, content))
         }
     }
+}
+
+/// Whether `service` alone has what is recorded: then nobody could put anything back there.
+fn has_nobody_behind_it(record: Option<&Record>, service: ServiceId) -> bool {
+    record.is_some_and(|r| r.is_current_on(service) && r.current_holders().count() == 1)
+}
+
+fn without_backup(mode: Mode) -> Mode {
+    if mode == Mode::Backup { Mode::Sync } else { mode }
 }
 
 fn first_seen(service: ServiceId, state: &State, moved_from: Option<&Path>) -> Record {
@@ -155,16 +165,20 @@ impl Seen<'_> {
             return after;
         }
         if self.record.gone {
-            return if self.mode == Mode::Backup { self.foreign() } else { self.new_revision() };
+            return match (self.mode, self.state.content.kind) {
+                // Only a file can be set aside; of a backup's own directory nothing is known.
+                (Mode::Backup, Kind::Directory) => self.unknown(),
+                (Mode::Backup, _) => self.foreign(),
+                _ => self.new_revision(),
+            };
         }
         match (same_bytes, is_current) {
-            (Some(true), false) if self.is_executable_as_recorded() => self.holder_of_current(),
-            (Some(true), false) => self.attributes_behind(),
             (Some(true), true) if self.record.content.same_attributes(&self.state.content) => {
                 self.holder_of_current()
             }
             (_, true) if self.mode != Mode::Backup => self.new_revision(),
-            (Some(true), true) => self.holder_of_current(),
+            (Some(true), _) if self.is_executable_as_recorded() => self.holder_of_current(),
+            (Some(true), _) => self.attributes_behind(),
             _ => self.conflict(),
         }
     }
@@ -242,8 +256,11 @@ impl Seen<'_> {
     }
 
     fn conflict(&self) -> Record {
-        let directory_wins = self.state.content.kind == Kind::Directory;
-        if directory_wins || self.mode == Mode::Source {
+        let is_directory = |kind: Kind| kind == Kind::Directory;
+        let directory_wins = is_directory(self.state.content.kind) && self.mode != Mode::Backup;
+        // Not even a source takes the name from a directory: that couldn't be set aside.
+        let source_wins = self.mode == Mode::Source && !is_directory(self.record.content.kind);
+        if directory_wins || source_wins {
             // The others give way: what they hold is set aside on their side.
             let mut after = self.new_revision();
             for holder in &mut after.holders {
@@ -254,6 +271,13 @@ impl Seen<'_> {
             return after;
         }
         self.foreign()
+    }
+
+    /// What the service holds is none of the path's business.
+    fn unknown(&self) -> Record {
+        let mut after = self.record.clone();
+        after.drop_holder(self.service);
+        after
     }
 
     /// The service's content lost the name.
@@ -328,12 +352,21 @@ pub fn doubt(before: &Record, after: &mut Record, awaited: &[ServiceId]) {
     }
 }
 
-fn after_occupied(record: &Record, service: ServiceId) -> Record {
+fn after_occupied(record: &Record, service: ServiceId, mode: Mode) -> Record {
     let Some(held) = record.holder(service) else { return record.clone() };
     if !record.gone && record.content.kind == Kind::Directory {
         return record.clone();
     }
     let mut after = record.clone();
+    if mode == Mode::Backup {
+        // It makes no revision: its directory stays there unknown, or gives way to the file.
+        if record.gone {
+            after.drop_holder(service);
+        } else {
+            after.set_holder(service, Holder::FOREIGN, held.tag);
+        }
+        return after;
+    }
     for holder in &mut after.holders {
         if !record.gone && holder.revision == record.revision {
             holder.revision = Holder::FOREIGN;

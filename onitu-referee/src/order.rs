@@ -131,7 +131,8 @@ fn renameable(question: &Question<'_>) -> Option<Holder> {
 
 fn remove(question: &Question<'_>, held: Holder) -> Plan {
     let record = question.record;
-    if record.content.kind == Kind::Directory {
+    // Who was behind may hold something else than the directory that was deleted.
+    if record.content.kind == Kind::Directory && held.revision + 1 == record.revision {
         match question.children {
             Children::None => {}
             Children::Going => return Plan::Wait("something in it has to be removed first"),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use onitu_core::message::Event;
 use onitu_core::store::{Commit, Conflict};
-use onitu_core::{Fault, FaultKind, Path, Record, ServiceId, Shard, Tag};
+use onitu_core::{Fault, FaultKind, Kind, Mode, Need, Path, Record, ServiceId, Shard, Tag};
 
 use crate::decide::{Observed, decide, doubt};
 use crate::world::World;
@@ -87,6 +87,12 @@ pub fn play(
     }
     for ended in &mut round.ended {
         ended.changed = round.changed.contains(&ended.path);
+        // Other rules may have asked for it: then the change of the record says nothing of it.
+        let record = records.get(&ended.path).and_then(Option::as_ref);
+        if world.need_of(&ended.path, record, ended.service) == Need::Nothing {
+            let commit = round.commits.entry(Shard::of(&ended.path)).or_default();
+            commit.pending.insert((ended.service, ended.path.clone()), false);
+        }
     }
     round
 }
@@ -149,6 +155,8 @@ fn play_one(
         }
     };
     let record = records.get(path).cloned().flatten();
+    let observed =
+        observed.filter(|seen| !is_none_of_ours(world, *service, path, record.as_ref(), seen));
     if let Some(observed) = observed {
         let mut after = decide(record.as_ref(), *service, world.mode(*service), &observed);
         // Orders leave between rounds: only what was committed can be under way.
@@ -172,14 +180,36 @@ fn play_one(
     }
 }
 
+/// Whether a backup has something for itself where the rules place nothing on it, and where it is
+/// in nothing's way.
+fn is_none_of_ours(
+    world: &World,
+    service: ServiceId,
+    path: &Path,
+    record: Option<&Record>,
+    observed: &Observed,
+) -> bool {
+    let is_directory = |kind: Kind| kind == Kind::Directory;
+    let Observed::Seen { state, .. } = observed else { return false };
+    let is_in_the_way = |record: &Record| {
+        !record.gone && is_directory(record.content.kind) && !is_directory(state.content.kind)
+    };
+    world.mode(service) == Mode::Backup
+        && record.is_none_or(|r| r.holder(service).is_none() && !is_in_the_way(r))
+        && !world.targets(path).contains(&service)
+}
+
 /// Whether nobody holds what was deleted, so that only an order under way could bring it back.
 pub fn is_buried(record: &Record) -> bool {
     record.gone && record.holders.is_empty()
 }
 
 /// Takes back what has served its purpose: the hint of a rename and the ancestors, once nobody is
-/// behind.
+/// behind, and of a tombstone the holders that aren't configured any more.
 fn tidy(world: &World, path: &Path, mut record: Record) -> Record {
+    if record.gone {
+        record.holders.retain(|held| world.registry.by_id(held.service).is_some());
+    }
     let is_more = record.moved.is_some() || !record.ancestors.is_empty();
     if is_more && !record.gone && world.needs(path, Some(&record)).is_empty() {
         record.moved = None;

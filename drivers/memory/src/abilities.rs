@@ -1,4 +1,5 @@
-//! What a storage in memory can do, chosen by a type, since a manifest is constant.
+//! What a storage in memory can do: chosen by a type where the manifest shall say it too, since
+//! that is constant, or by a value ([`crate::MemoryService::able`]).
 
 use onitu_plug::Abilities;
 

@@ -7,6 +7,7 @@
 
 mod abilities;
 mod faults;
+mod lag;
 mod options;
 mod part;
 mod plug;
@@ -25,4 +26,5 @@ pub use plug::Memory;
 pub use service::MemoryService;
 pub use sink::MemorySink;
 pub use source::MemorySource;
+pub use storage::Work;
 pub use tree::Thing;

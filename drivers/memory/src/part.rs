@@ -58,6 +58,10 @@ impl Parts {
         }
     }
 
+    pub(crate) fn paths(&self) -> Vec<Path> {
+        self.parts.keys().map(|(path, _)| path.clone()).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.parts.len()
     }

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use onitu_plug::{
-    Checksum, Content, Fault, FaultKind, Found, Hints, Kind, Listing, Manifest, Path, Plug,
-    Setting, State, Tag, TrashPage, TrashQuery,
+    Abilities, Checksum, Content, Fault, FaultKind, Found, Hints, Kind, Listing, Manifest, Path,
+    Plug, Setting, State, Tag, TrashPage, TrashQuery,
 };
 
 use crate::abilities::{Able, Everything};
@@ -36,11 +36,9 @@ impl Memory<Everything> {
 }
 
 impl<A: Able> Memory<A> {
-    /// A driver over the storage, which was made with the abilities of `A`. What the driver
-    /// before it left half written suffers the crash now, if [`crate::Faults::tear_part`] says so.
+    /// A driver over the storage, whatever that can do. What the driver before it left half written suffers the crash now, if [`crate::Faults::tear_part`] says so.
     pub fn begin(service: MemoryService) -> Self {
         service.with(|storage| {
-            debug_assert_eq!(storage.tree.abilities(), A::ABILITIES, "another kind of storage");
             storage.parts.tear(&mut storage.dice);
         });
         Self { service, abilities: PhantomData }
@@ -78,6 +76,10 @@ impl<A: Able> Plug for Memory<A> {
         manifest::<A>()
     }
 
+    fn abilities(&self) -> Abilities {
+        self.service.abilities()
+    }
+
     async fn connect(options: MemoryOptions, setting: Setting) -> Result<Self, Fault> {
         let name = options.storage.unwrap_or(setting.service);
         Self::try_begin(MemoryService::named::<A>(&name)).await
@@ -92,6 +94,10 @@ impl<A: Able> Plug for Memory<A> {
     }
 
     async fn settle(&self) -> Result<(), Fault> {
+        let caught_up = self.service.with(|storage| storage.lag.caught_up());
+        if let Some(caught_up) = caught_up {
+            tokio::time::sleep_until(caught_up).await;
+        }
         let tell_all = |storage: &mut Storage| {
             storage.news.deliver(None);
             Ok(())
@@ -119,13 +125,18 @@ impl<A: Able> Plug for Memory<A> {
 
     async fn look(&self, path: &Path) -> Result<Option<State>, Fault> {
         let look = |storage: &mut Storage| {
-            if watch::is_own(path) { Ok(None) } else { storage.look(path) }
+            if watch::is_own(path) {
+                return Ok(None);
+            }
+            let state = storage.look(path)?;
+            Ok(state.map(|state| storage.told(state)))
         };
         self.call(Call::Reads, "look", look).await
     }
 
     async fn read(&self, path: &Path, tag: Tag, offset: u64) -> Result<MemorySource, Fault> {
         let open = |storage: &mut Storage| {
+            storage.work.reads += 1;
             storage.expect(path, Some(tag))?;
             match storage.look(path)? {
                 Some(state) if state.content.kind != Kind::Directory => Ok(state.content),
@@ -145,7 +156,7 @@ impl<A: Able> Plug for Memory<A> {
     ) -> Result<MemorySink, Fault> {
         let begin = |storage: &mut Storage| {
             refuse_name(path)?;
-            if content.kind == Kind::Symlink && !A::ABILITIES.symlinks {
+            if content.kind == Kind::Symlink && !storage.tree.abilities().symlinks {
                 return Err(unsupported(format!("`{path}` can't be a symbolic link here")));
             }
             storage.refuse_taken(path)?;
@@ -158,7 +169,7 @@ impl<A: Able> Plug for Memory<A> {
 
     async fn make_directory(&self, path: &Path, expect: Option<Tag>) -> Result<State, Fault> {
         let make = |storage: &mut Storage| {
-            if !A::ABILITIES.directories {
+            if !storage.tree.abilities().directories {
                 return Err(unsupported(format!("`{path}` can't be an empty directory here")));
             }
             if !path.is_root() {
@@ -187,7 +198,7 @@ impl<A: Able> Plug for Memory<A> {
         expect_to: Option<Tag>,
     ) -> Result<State, Fault> {
         let rename = |storage: &mut Storage| {
-            if !A::ABILITIES.rename {
+            if !storage.tree.abilities().rename {
                 return Err(unsupported(format!("`{from}` can't be renamed here")));
             }
             refuse_name(from)?;
@@ -262,6 +273,13 @@ fn page(storage: &mut Storage, directory: &Path, after: Option<&str>) -> Result<
             Err(fault) => found.push(Found::Problem { name, fault }),
         }
     }
+    storage.lag.distort(directory, after.is_none(), &mut found);
+    for entry in &found {
+        if let Found::Entry { state, .. } = entry {
+            storage.told(*state);
+        }
+    }
+    let held = storage.tree.directory(number).ok_or_else(missing)?;
     if after.is_none() {
         found.extend(held.unnameable.iter().map(|name| unnameable(name)));
     }
@@ -332,6 +350,7 @@ impl Access {
         name: &str,
     ) -> Result<Self, Fault> {
         let (pause, failed, after) = service.with(|storage| {
+            storage.work.writes += u64::from(call == Call::Writes);
             let dice = &mut storage.dice;
             let pause = dice.delay(dice.faults.delay_ms_max);
             let failed = dice.fault(dice.faults.fail, call, name);

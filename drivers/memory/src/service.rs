@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use onitu_plug::{Fault, FaultKind, Hint, Path};
+use onitu_plug::{Abilities, Fault, FaultKind, Hint, Path};
 
 use crate::abilities::{Able, Everything};
 use crate::faults::{Dice, Faults};
-use crate::storage::Storage;
+use crate::storage::{Storage, Work};
 use crate::tree::{Body, Directory, Thing};
 
 /// The storages of this process that have a name, for [`MemoryService::named`].
@@ -47,7 +48,18 @@ impl MemoryService {
 
     /// An empty storage with the abilities of `A`.
     pub fn of<A: Able>() -> Self {
-        Self { storage: Arc::new(Mutex::new(Storage::new(A::ABILITIES))) }
+        Self::able(A::ABILITIES)
+    }
+
+    /// An empty storage with these abilities. Its driver tells them when it is connected; its
+    /// manifest may claim others.
+    pub fn able(abilities: Abilities) -> Self {
+        Self { storage: Arc::new(Mutex::new(Storage::new(abilities))) }
+    }
+
+    /// What the storage can do.
+    pub fn abilities(&self) -> Abilities {
+        self.with(|storage| storage.tree.abilities())
     }
 
     /// The storage of this process that has the name, made with the abilities of `A` when it is
@@ -67,11 +79,15 @@ impl MemoryService {
         self.with(|storage| storage.dice = Dice::new(faults));
     }
 
-    /// From now on the storage behaves. Hints that are late or owed are told at once.
+    /// From now on the storage behaves, but for the lag of its listings. Hints that are late or
+    /// owed are told at once.
     pub fn behave(&self) {
         self.with(|storage| {
             storage.dice = Dice::new(Faults::default());
-            storage.news.deliver(None);
+            // Where listings lag behind, what they don't show yet is hinted at when they do.
+            if storage.lag.most.is_zero() {
+                storage.news.deliver(None);
+            }
         });
     }
 
@@ -79,6 +95,20 @@ impl MemoryService {
     /// `Unavailable`. Its user goes on; what they do meanwhile is not hinted at.
     pub fn set_online(&self, online: bool) {
         self.with(|storage| storage.online = online);
+    }
+
+    /// From now on a listing may show for up to `most` what stood there before a change, an entry
+    /// that was removed or none where one was made. A look at a path always tells the truth.
+    pub fn set_list_lag(&self, most: Duration) {
+        self.with(|storage| {
+            storage.lag.most = most;
+            storage.news.lag = most;
+        });
+    }
+
+    /// Moves the clock that times its files, forward or back.
+    pub fn jump_clock(&self, by_ns: i64) {
+        self.with(|storage| storage.jump_clock(by_ns));
     }
 
     /// Lets all files together have at most so many bytes; beyond, writing is `Full`.
@@ -129,6 +159,7 @@ impl MemoryService {
     fn edit(&self, path: &Path, change: impl FnOnce(&mut Bytes) -> bool) -> Result<(), Fault> {
         self.with(|storage| {
             let path = &storage.tree.spelled(path);
+            storage.remember(path);
             let (now_ns, moved) = storage.tick();
             let version = storage.tree.next_version();
             if let Some(node) = storage.tree.node_mut(path) {
@@ -180,6 +211,7 @@ impl MemoryService {
             if standing.is_some_and(|it| storage.tree.directory(it).is_some()) {
                 return Err(refused(path, "it is a directory"));
             }
+            storage.remember(path);
             let now_ns = storage.tick().0;
             storage.tree.put(path, body, now_ns)?;
             storage.tell(path, hint);
@@ -222,6 +254,7 @@ impl MemoryService {
     fn take(&self, path: &Path) -> Option<Vec<Path>> {
         self.with(|storage| {
             let path = &storage.tree.spelled(path);
+            storage.remember(path);
             let number = storage.tree.detach(path)?;
             let everything = storage.tree.walk(path, number);
             storage.tree.forget(number);
@@ -259,6 +292,7 @@ impl MemoryService {
     pub fn touch(&self, path: &Path, mtime_ns: i64) {
         self.with(|storage| {
             let path = &storage.tree.spelled(path);
+            storage.remember(path);
             if let Some(node) = storage.tree.node_mut(path) {
                 node.mtime_ns = mtime_ns;
                 storage.tell(path, Hint::Changed);
@@ -270,6 +304,7 @@ impl MemoryService {
     pub fn set_executable(&self, path: &Path, to: bool) {
         self.with(|storage| {
             let path = &storage.tree.spelled(path);
+            storage.remember(path);
             let body = storage.tree.node_mut(path).map(|node| &mut node.body);
             if let Some(Body::File { executable, .. }) = body {
                 *executable = to;
@@ -313,6 +348,16 @@ impl MemoryService {
     /// How many half-written files wait to be resumed.
     pub fn half_written(&self) -> usize {
         self.with(|storage| storage.parts.len())
+    }
+
+    /// For which paths half-written files wait to be resumed.
+    pub fn half_written_paths(&self) -> Vec<Path> {
+        self.with(|storage| storage.parts.paths())
+    }
+
+    /// What drivers did so far, also where it failed.
+    pub fn work(&self) -> Work {
+        self.with(|storage| storage.work.clone())
     }
 }
 

@@ -1,9 +1,13 @@
 //! Everything behind the lock: the tree, its trash and half-written files, and the effects that
 //! the driver's calls have on them, each at once.
 
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
 use onitu_plug::{Abilities, Content, Fault, FaultKind, Hint, Kind, Path, State, Tag, Why};
 
 use crate::faults::{Dice, Faults};
+use crate::lag::Lag;
 use crate::part::{Claim, Parts};
 use crate::trash::Trash;
 use crate::tree::{Body, Directory, Tree};
@@ -14,6 +18,18 @@ const CLOCK_START_NS: i64 = 1_700_000_000_000_000_000;
 /// One tick of the storage's clock.
 const TICK_NS: i64 = 1_000_000;
 
+/// What drivers did to a storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Calls that write, the failed ones too.
+    pub writes: u64,
+    /// Files opened for reading.
+    pub reads: u64,
+    /// Contents that a driver removed or replaced though none had ever been told of them: no order
+    /// can have expected them.
+    pub unseen: Vec<(Path, Bytes)>,
+}
+
 /// A storage's whole state.
 #[derive(Debug)]
 pub(crate) struct Storage {
@@ -23,6 +39,10 @@ pub(crate) struct Storage {
     pub(crate) news: News,
     pub(crate) dice: Dice,
     pub(crate) online: bool,
+    pub(crate) lag: Lag,
+    pub(crate) work: Work,
+    /// The states that drivers were told of.
+    pub(crate) told: BTreeSet<Tag>,
     /// Most bytes that all files may have together.
     pub(crate) capacity: Option<u64>,
     clock_ns: i64,
@@ -37,6 +57,9 @@ impl Storage {
             news: News::default(),
             dice: Dice::new(Faults::default()),
             online: true,
+            lag: Lag::default(),
+            work: Work::default(),
+            told: BTreeSet::new(),
             capacity: None,
             clock_ns: CLOCK_START_NS,
         }
@@ -46,7 +69,7 @@ impl Storage {
     pub(crate) fn tick(&mut self) -> (i64, bool) {
         let moved = !self.dice.happens(self.dice.faults.same_tick);
         if moved {
-            self.clock_ns += TICK_NS;
+            self.clock_ns = self.clock_ns.saturating_add(TICK_NS);
         }
         (self.clock_ns, moved)
     }
@@ -54,6 +77,24 @@ impl Storage {
     /// What the storage's clock shows, in milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> u64 {
         u64::try_from(self.clock_ns / 1_000_000).unwrap_or_default()
+    }
+
+    pub(crate) fn jump_clock(&mut self, by_ns: i64) {
+        self.clock_ns = self.clock_ns.saturating_add(by_ns);
+    }
+
+    /// `path` is about to change: a listing may lag behind that.
+    pub(crate) fn remember(&mut self, path: &Path) {
+        if !self.lag.most.is_zero() {
+            let before = self.look(path).ok().flatten();
+            self.lag.remember(path, before, &mut self.dice);
+        }
+    }
+
+    /// A driver is told of a state.
+    pub(crate) fn told(&mut self, state: State) -> State {
+        self.told.insert(state.tag);
+        state
     }
 
     pub(crate) fn tell(&mut self, path: &Path, hint: Hint) {
@@ -124,9 +165,10 @@ impl Storage {
         self.refuse_filled(path, replaced)?;
         self.refuse_beyond_capacity(path, size)?;
         self.bury(path, replaced, Why::Replaced);
+        self.remember(path);
         let number = self.tree.put(path, body, mtime_ns)?;
         self.tell(path, Hint::Changed);
-        self.tree.state(path, number)
+        self.tree.state(path, number).map(|state| self.told(state))
     }
 
     pub(crate) fn set_attributes(
@@ -136,6 +178,7 @@ impl Storage {
         content: &Content,
     ) -> Result<State, Fault> {
         let number = self.expect(path, Some(expect))?.ok_or_else(|| changed(path))?;
+        self.remember(path);
         let node = self.tree.node_mut(path).ok_or_else(|| changed(path))?;
         let Body::File { executable, .. } = &mut node.body else {
             let message = format!("`{path}` is no file and has no attributes");
@@ -144,7 +187,7 @@ impl Storage {
         *executable = content.executable;
         node.mtime_ns = content.mtime_ns;
         self.tell(path, Hint::Changed);
-        self.tree.state(path, number)
+        self.tree.state(path, number).map(|state| self.told(state))
     }
 
     pub(crate) fn rename(
@@ -170,12 +213,14 @@ impl Storage {
             self.bury(to, replaced, Why::Replaced);
         }
         self.move_node(from, number, to)?;
-        self.tree.state(to, number)
+        self.tree.state(to, number).map(|state| self.told(state))
     }
 
     /// Moves a node and hints at both of its paths.
     pub(crate) fn move_node(&mut self, from: &Path, number: u64, to: &Path) -> Result<(), Fault> {
         let is_directory = self.tree.directory(number).is_some();
+        self.remember(from);
+        self.remember(to);
         self.tree.detach(from);
         self.tree.attach(to, number)?;
         self.tree.prune(from);
@@ -192,6 +237,7 @@ impl Storage {
         let number = self.expect(path, Some(expect))?;
         self.refuse_filled(path, number)?;
         self.bury(path, number, Why::Removed);
+        self.remember(path);
         if let Some(number) = self.tree.detach(path) {
             self.tree.forget(number);
         }

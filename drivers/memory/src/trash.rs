@@ -97,6 +97,12 @@ impl Storage {
     /// Keeps what is about to go, where the storage has a trash.
     pub(crate) fn bury(&mut self, path: &Path, number: Option<u64>, why: Why) {
         let thing = number.and_then(|number| self.tree.node(number)).map(crate::tree::Node::thing);
+        let state = number.and_then(|number| self.tree.state(path, number).ok());
+        if let (Some(Thing::File { bytes, .. }), Some(state)) = (&thing, state)
+            && !self.told.contains(&state.tag)
+        {
+            self.work.unseen.push((path.clone(), bytes.clone()));
+        }
         let thing = thing.filter(|it| matches!(it, Thing::File { .. } | Thing::Symlink { .. }));
         if let Some(thing) = thing.filter(|_| self.tree.abilities().trash) {
             self.trash.bury(path, thing, self.now_ms(), why);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use onitu_plug::{Fault, FaultKind, Hint, Hints, Path};
 use tokio::sync::Notify;
@@ -22,6 +23,9 @@ pub(crate) struct News {
     /// When the rescan for lost hints is asked for.
     owed: Option<Instant>,
     changed: Arc<Notify>,
+    /// For how long a listing may not show a change: so late every hint is given once more, and
+    /// nothing that is found by a listing is asked for earlier.
+    pub(crate) lag: Duration,
 }
 
 struct Watch {
@@ -41,25 +45,40 @@ impl News {
         if self.watches.is_empty() || is_own(path) {
             return;
         }
+        if !self.lag.is_zero() {
+            let again = if hint == Hint::Tree { hint } else { Hint::Changed };
+            self.push_late(self.lag, path, again);
+        }
         if dice.happens(dice.faults.break_watch) {
             self.watches.values_mut().for_each(|watch| watch.broken = true);
         } else if dice.happens(dice.faults.lose_hint) {
-            let due = Instant::now() + dice.delay(dice.faults.rescan_delay_ms_max);
-            self.owed = Some(self.owed.map_or(due, |owed| owed.min(due)));
+            let pause = dice.delay(dice.faults.rescan_delay_ms_max).max(self.lag);
+            self.owe(Instant::now() + pause);
         } else {
             let delay = dice.delay(dice.faults.hint_delay_ms_max);
             if delay.is_zero() {
                 self.pass_on(path, hint);
                 return;
             }
-            self.numbers += 1;
-            self.late.insert((Instant::now() + delay, self.numbers), (path.clone(), hint));
-            if self.late.len() > LATE_MAX {
-                self.late.clear();
-                self.owed = Some(Instant::now());
-            }
+            self.push_late(delay, path, hint);
         }
         self.changed.notify_one();
+    }
+
+    fn push_late(&mut self, delay: Duration, path: &Path, hint: Hint) {
+        self.numbers += 1;
+        self.late.insert((Instant::now() + delay, self.numbers), (path.clone(), hint));
+        if self.late.len() > LATE_MAX {
+            self.late.clear();
+            self.owed = Some(Instant::now() + self.lag);
+        }
+    }
+
+    /// A rescan is due then, or when one is due already; but a listing that lags must have had
+    /// the time to show what it is for.
+    fn owe(&mut self, due: Instant) {
+        let sooner = |owed: Instant| if self.lag.is_zero() { owed.min(due) } else { owed.max(due) };
+        self.owed = Some(self.owed.map_or(due, sooner));
     }
 
     /// Tells what is due until `now`, or everything; answers when the next is due.
@@ -106,6 +125,7 @@ pub(crate) async fn run(service: &MemoryService, hints: Hints) -> Result<(), Fau
             }
         };
         tokio::select! {
+            biased;
             () = watching.changed.notified() => {}
             () = until => {}
         }
@@ -125,6 +145,10 @@ impl<'a> Watching<'a> {
             let news = &mut storage.news;
             news.numbers += 1;
             news.watches.insert(news.numbers, Watch { hints, broken: false });
+            if !news.lag.is_zero() {
+                // What was changed just before is in no listing yet, and nobody hinted at it.
+                news.owe(Instant::now() + news.lag);
+            }
             Self { service, number: news.numbers, changed: Arc::clone(&news.changed) }
         })
     }

@@ -276,3 +276,43 @@ async fn a_user_is_refused_what_a_file_system_refuses() {
     assert!(matches!(file, Thing::File { executable: true, .. }), "{file:?}");
     assert_eq!(service.tree().len(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_may_lag_behind_what_a_look_tells() {
+    let service = MemoryService::new();
+    service.write(&at("d/old"), "x", false).unwrap();
+    let plug = Memory::over(service.clone());
+    service.set_list_lag(Duration::from_secs(1));
+    service.misbehave(Faults { seed: 3, ..Faults::default() });
+    service.write(&at("d/new"), "y", false).unwrap();
+    service.remove(&at("d/old"));
+    let names = |found: Vec<Found>| -> Vec<String> {
+        found
+            .into_iter()
+            .map(|found| match found {
+                Found::Entry { name, .. } | Found::Problem { name, .. } => name,
+            })
+            .collect()
+    };
+    assert_eq!(names(list(&plug, "d").await.0), ["old"]);
+    assert!(plug.look(&at("d/new")).await.unwrap().is_some());
+    assert!(plug.look(&at("d/old")).await.unwrap().is_none());
+    plug.settle().await.unwrap();
+    assert_eq!(names(list(&plug, "d").await.0), ["new"]);
+}
+
+#[tokio::test]
+async fn what_goes_without_ever_having_been_told_of_is_noticed() {
+    let service = MemoryService::new();
+    let plug = Memory::over(service.clone());
+    service.write(&at("x"), "seen", false).unwrap();
+    let state = plug.look(&at("x")).await.unwrap().unwrap();
+    plug.remove(&at("x"), state.tag).await.unwrap();
+    assert!(service.work().unseen.is_empty());
+    assert_eq!((service.work().writes, service.work().reads), (1, 0));
+    // An order that knew the tag of what nobody has seen: a twin storage gives it away.
+    let blind = MemoryService::new();
+    blind.write(&at("x"), "seen", false).unwrap();
+    Memory::over(blind.clone()).remove(&at("x"), state.tag).await.unwrap();
+    assert_eq!(blind.work().unseen, [(at("x"), "seen".into())]);
+}

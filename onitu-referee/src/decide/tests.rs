@@ -297,6 +297,52 @@ fn a_backup_is_never_followed() {
 }
 
 #[test]
+fn an_executable_bit_changed_on_a_backup_is_put_back() {
+    let before = record(2, file("x"), &[(A, 2, "a"), (B, 2, "b")]);
+    let other_bit = Content { executable: true, ..file("x") };
+    let put_back = decide(Some(&before), B, Mode::Backup, &seen(other_bit, "b2"));
+    assert_eq!(put_back, Some(record(3, file("x"), &[(A, 3, "a"), (B, 2, "b2")])));
+    let touched = Content { mtime_ns: 7, ..file("x") };
+    let left = decide(Some(&before), B, Mode::Backup, &seen(touched, "b2"));
+    assert_eq!(left, Some(record(2, file("x"), &[(A, 2, "a"), (B, 2, "b2")])));
+}
+
+#[test]
+fn a_backup_that_alone_has_a_content_is_followed_because_nobody_can_put_it_back() {
+    let before = record(2, file("x"), &[(B, 2, "b")]);
+    let backup = |observed: &Observed| decide(Some(&before), B, Mode::Backup, observed);
+    assert_eq!(backup(&gone()), Some(tombstone(3, file("x"), &[])));
+    let edited = record(3, file("yy"), &[(B, 3, "b2")]);
+    assert_eq!(backup(&seen(file("yy"), "b2")), Some(edited));
+}
+
+#[test]
+fn a_directory_of_a_backup_takes_no_name_and_revives_nothing() {
+    let backup = |before: &Record, observed: &Observed| {
+        decide(Some(before), B, Mode::Backup, observed).expect("remembered")
+    };
+    let own = seen(Content::DIRECTORY, "dir");
+    let is_file = record(2, file("x"), &[(A, 2, "a")]);
+    assert_eq!(backup(&is_file, &own), record(2, file("x"), &[(A, 2, "a"), (B, 0, "dir")]));
+    let buried = tombstone(3, file("x"), &[(A, 2, "a"), (B, 2, "b")]);
+    assert_eq!(backup(&buried, &own), tombstone(3, file("x"), &[(A, 2, "a")]));
+    let goes = tombstone(3, Content::DIRECTORY, &[(A, 2, "dir"), (B, 2, "dir2")]);
+    let left = tombstone(3, Content::DIRECTORY, &[(A, 2, "dir")]);
+    assert_eq!(backup(&goes, &Observed::Occupied), left);
+    let replaced = record(3, file("x"), &[(A, 3, "a"), (B, 2, "dir2")]);
+    let aside = record(3, file("x"), &[(A, 3, "a"), (B, 0, "dir2")]);
+    assert_eq!(backup(&replaced, &Observed::Occupied), aside);
+}
+
+#[test]
+fn not_even_a_source_takes_the_name_from_a_directory() {
+    let before = record(2, Content::DIRECTORY, &[(B, 2, "dir")]);
+    let source = decide(Some(&before), A, Mode::Source, &seen(file("x"), "a"));
+    let kept = record(2, Content::DIRECTORY, &[(A, 0, "a"), (B, 2, "dir")]);
+    assert_eq!(source, Some(kept));
+}
+
+#[test]
 fn a_source_keeps_the_name_and_the_others_are_set_aside() {
     let before = record(2, file("x"), &[(A, 1, "a"), (B, 2, "b")]);
     let source = decide(Some(&before), A, Mode::Source, &seen(file("yy"), "a2"));

@@ -194,3 +194,11 @@ fn what_is_in_a_deleted_directory_goes_with_it_unless_it_was_made_elsewhere_mean
     // Made on B in the directory that A deleted.
     assert_eq!(seen_below(&[record(1, false, &[(B, 1, "y")])]), Children::Living);
 }
+
+#[test]
+fn what_was_behind_a_deleted_directory_is_removed_as_what_it_is() {
+    let mut asked = Asked::of(record(5, true, &[(A, 4, "a"), (B, 2, "a file")]));
+    asked.record.content = Content::DIRECTORY;
+    asked.children = Children::Living;
+    assert_eq!(asked.plan(FROM_A), Plan::Do(Action::Remove { expect: tag("a file") }));
+}

@@ -9,16 +9,21 @@ const A: ServiceId = ServiceId(1);
 const B: ServiceId = ServiceId(2);
 
 fn world() -> World {
-    let service = |id: ServiceId, name: &str| Service {
+    world_of(Mode::Sync, None)
+}
+
+/// `b` is used in this mode.
+fn world_of(mode: Mode, rules: Option<&str>) -> World {
+    let service = |id: ServiceId, name: &str, mode: Mode| Service {
         id,
         name: name.to_owned(),
         driver: "memory".to_owned(),
-        mode: Mode::Sync,
+        mode,
         paused: false,
         options: BTreeMap::new(),
     };
-    let services = vec![service(A, "a"), service(B, "b")];
-    World::new(Registry { version: 1, services, rules: None })
+    let services = vec![service(A, "a", Mode::Sync), service(B, "b", mode)];
+    World::new(Registry { version: 1, services, rules: rules.map(str::to_owned) })
 }
 
 fn path(text: &str) -> Path {
@@ -154,6 +159,58 @@ fn a_deletion_is_remembered_while_an_order_may_still_bring_the_file() {
     let commit = &round.commits[&Shard::of(&path("x"))];
     assert_eq!(commit.pending, BTreeMap::from([((B, path("x")), true)]));
     assert!(records[&path("x")].as_ref().is_some_and(|record| record.gone));
+}
+
+#[test]
+fn an_order_given_under_other_rules_leaves_nothing_pending() {
+    let mut records = BTreeMap::from([(path("x"), None)]);
+    let events = [arrived(A, 1, seen("x", "x", 1))];
+    play(&world(), &mut records, &events, 7, |_| false);
+    let mut pulled = seen("x", "x", 2);
+    if let Event::Seen { order, placed, .. } = &mut pulled {
+        (*order, *placed) = (Some(5), Some(1));
+    }
+    let only_a = world_of(Mode::Sync, Some("sync everything to a"));
+    let round = play(&only_a, &mut records, &[arrived(B, 1, pulled)], 8, |_| false);
+    let commit = &round.commits[&Shard::of(&path("x"))];
+    assert_eq!(commit.pending.get(&(B, path("x"))), Some(&false));
+}
+
+#[test]
+fn a_deletion_does_not_wait_for_a_service_that_is_not_configured_any_more() {
+    let mut records = BTreeMap::from([(path("x"), None)]);
+    let former = ServiceId(3);
+    let events = [arrived(A, 1, seen("x", "x", 1)), arrived(former, 1, seen("x", "x", 2))];
+    play(&world(), &mut records, &events, 7, |_| false);
+    let gone = Event::Gone { path: path("x"), order: None, moved_to: None };
+    let round = play(&world(), &mut records, &[arrived(A, 2, gone)], 8, |_| false);
+    let after = records[&path("x")].as_ref().expect("b may have been given it");
+    assert_eq!(after.holder(former), None);
+    let commit = &round.commits[&Shard::of(&path("x"))];
+    assert_eq!(commit.counts.held, BTreeMap::from([(A, -1), (B, 1), (former, -1)]));
+}
+
+#[test]
+fn what_a_backup_has_for_itself_where_no_rule_places_anything_is_left_alone() {
+    let world = world_of(Mode::Backup, Some("sync \"d/**\" to b"));
+    let mut records = BTreeMap::from([(path("x"), None), (path("d/x"), None), (path("y"), None)]);
+    let mut directory = seen("y", "", 3);
+    if let Event::Seen { state, .. } = &mut directory {
+        state.content = Content::DIRECTORY;
+    }
+    let events = [
+        arrived(A, 1, seen("x", "x", 1)),
+        arrived(A, 1, seen("d/x", "x", 2)),
+        arrived(A, 2, directory),
+        arrived(B, 1, seen("x", "other", 7)),
+        arrived(B, 1, seen("d/x", "other", 8)),
+        arrived(B, 2, seen("y", "in the way", 9)),
+    ];
+    play(&world, &mut records, &events, 7, |_| false);
+    let held = |at: &str| records[&path(at)].as_ref().and_then(|record| record.holder(B));
+    assert_eq!(held("x"), None);
+    assert_eq!(held("d/x").map(|held| held.revision), Some(0), "it is set aside");
+    assert_eq!(held("y").map(|held| held.revision), Some(0), "what is placed below needs its name");
 }
 
 #[test]

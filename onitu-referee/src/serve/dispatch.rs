@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use onitu_core::message::{Order, Origin, Request};
 use onitu_core::store::{Commit, StoreError};
-use onitu_core::{Kind, Need, Path, Record, ServiceId, Shard};
+use onitu_core::{Kind, Mode, Need, Path, Record, ServiceId, Shard};
 
 use super::{Referee, is_worth_sending};
 use crate::decide::{Observed, decide};
@@ -124,6 +124,8 @@ impl Referee {
             let before = records.get(&path).cloned().flatten();
             let mode = self.world.mode(service);
             let after = decide(before.as_ref(), service, mode, &Observed::Occupied);
+            let after = after
+                .filter(|record| !is_buried(record) || self.is_in_flight(&path, &BTreeSet::new()));
             let round = revise(&self.world, &path, before.as_ref(), after.as_ref());
             self.store.commit(round.commits.into_iter().collect()).await?;
             records.insert(path, after);
@@ -172,7 +174,15 @@ impl Referee {
         path: &Path,
         record: &Record,
     ) -> Result<Children, StoreError> {
-        let listings = self.store.list(std::slice::from_ref(path)).await?;
+        let mut listings = self.store.list(std::slice::from_ref(path)).await?;
+        for child in listings.iter_mut().flat_map(BTreeMap::values_mut) {
+            // What only a service has that isn't configured any more doesn't end by itself, and
+            // that a backup's directory isn't recorded doesn't mean that there is none.
+            child.holders.retain(|held| {
+                let known = self.world.registry.by_id(held.service);
+                held.service == service || known.is_some_and(|it| it.mode != Mode::Backup)
+            });
+        }
         Ok(below(service, record, listings.iter().flat_map(BTreeMap::values)))
     }
 

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use onitu_driver_memory::Memory;
 use onitu_plug::{
-    Content, Fault, Hasher, Hints, Listing, Manifest, Path, Plug, Setting, Sink, State, Tag,
+    Abilities, Content, Fault, Hasher, Hints, Listing, Manifest, Path, Plug, Setting, Sink, State,
+    Tag,
 };
 
 /// [`Memory`], but for the check just before it replaces something.
@@ -23,6 +24,10 @@ impl Plug for Careless {
 
     fn manifest() -> Manifest {
         <Memory>::manifest()
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.0.abilities()
     }
 
     async fn connect(options: Self::Options, setting: Setting) -> Result<Self, Fault> {

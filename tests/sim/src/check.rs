@@ -1,106 +1,92 @@
-//! The invariants (design §6), checked against what the services really hold.
+//! The invariants (design §6) that hold at any moment, checked against what the services really
+//! hold after every step.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use bytes::Bytes;
-use onitu_core::store::Store;
-use onitu_core::{Kind, Path};
-use onitu_driver_memory::{MemoryService, Thing};
 
+use crate::books::{Books, bytes_of};
 use crate::house::House;
-use crate::user::{Books, bytes_of};
+use crate::permit::Permits;
+use crate::user::Tree;
+
+/// Everything that holds at any moment.
+pub(crate) fn at_any_moment(house: &House, books: &Books, permits: &mut Permits) -> Result<()> {
+    let trees: Vec<Tree> = house.members.iter().map(|member| member.storage.tree()).collect();
+    nothing_incomplete(house, books, &trees)?;
+    nothing_lost(books, &trees)?;
+    nothing_unseen_overwritten(house)?;
+    nothing_where_it_may_not_be(house, books, permits, &trees)?;
+    nothing_outside(house, books, &trees)
+}
 
 /// I3: nothing stands under a user's name that no user ever wrote whole.
-pub(crate) fn nothing_incomplete(house: &House, books: &Books) -> Result<()> {
-    for (service, storage) in &house.services {
-        for (path, thing) in storage.tree() {
-            if let Some(bytes) = bytes_of(&thing) {
-                let whole = books.was_written(&bytes);
-                ensure!(whole, "I3: `{path}` on {} holds what nobody wrote", service.name);
+fn nothing_incomplete(house: &House, books: &Books, trees: &[Tree]) -> Result<()> {
+    for (member, tree) in house.members.iter().zip(trees) {
+        for (path, thing) in tree {
+            if let Some(bytes) = bytes_of(thing) {
+                let (whole, name) = (books.was_written(&bytes), &member.service.name);
+                ensure!(whole, "I3: `{path}` on {name} holds what nobody wrote");
             }
         }
     }
     Ok(())
 }
 
-/// I1: every content that nobody gave up is somewhere, byte for byte.
-pub(crate) fn nothing_lost(house: &House, books: &Books) -> Result<()> {
-    let mut there: Vec<Bytes> = Vec::new();
-    for (_, storage) in &house.services {
-        there.extend(storage.tree().values().filter_map(bytes_of));
-    }
-    for owed in books.owed() {
+/// I1: every content that somebody put somewhere and nobody gave up there is on some service, byte
+/// for byte.
+fn nothing_lost(books: &Books, trees: &[Tree]) -> Result<()> {
+    let there: BTreeSet<Bytes> =
+        trees.iter().flat_map(|tree| tree.values().filter_map(bytes_of)).collect();
+    for (owed, paths) in books.owed() {
         let shown = String::from_utf8_lossy(&owed[..owed.len().min(24)]).into_owned();
-        ensure!(there.contains(owed), "I1: lost for ever: `{shown}` ({} bytes)", owed.len());
+        let length = owed.len();
+        ensure!(there.contains(owed), "I1: lost: `{shown}` ({length} bytes), put at {paths:?}");
     }
     Ok(())
 }
 
-/// What two services must have alike.
-fn shape(storage: &MemoryService) -> BTreeMap<Path, (Kind, Option<Bytes>, bool)> {
-    let tree = storage.tree().into_iter();
-    tree.map(|(path, thing)| {
-        let bytes = bytes_of(&thing);
-        let shape = match thing {
-            Thing::File { executable, .. } => (Kind::File, bytes, executable),
-            Thing::Symlink { .. } => (Kind::Symlink, bytes, false),
-            Thing::Directory | Thing::Strange => (Kind::Directory, None, false),
-        };
-        (path, shape)
-    })
-    .collect()
-}
-
-/// I2: every service holds the same tree.
-pub(crate) fn all_alike(house: &House) -> Result<()> {
-    let mut shapes = house.services.iter().map(|(service, storage)| (service, shape(storage)));
-    let Some((first, wanted)) = shapes.next() else { return Ok(()) };
-    for (service, held) in shapes {
-        if held == wanted {
-            continue;
-        }
-        let missing = wanted.keys().filter(|path| !held.contains_key(*path));
-        let surplus = held.keys().filter(|path| !wanted.contains_key(*path));
-        let differing = wanted.iter().filter(|(p, it)| held.get(*p).is_some_and(|h| h != *it));
-        bail!(
-            "I2: {} and {} differ: only the first has {:?}, only the second {:?}, unlike are {:?}",
-            first.name,
-            service.name,
-            missing.collect::<Vec<_>>(),
-            surplus.collect::<Vec<_>>(),
-            differing.map(|(path, _)| path).collect::<Vec<_>>(),
+/// I4: no driver removes or replaces what no driver was ever told of (what an order expects is
+/// compared by the storage itself, in the moment of the change); and none writes to a source.
+fn nothing_unseen_overwritten(house: &House) -> Result<()> {
+    for member in &house.members {
+        let (work, name) = (member.storage.work(), &member.service.name);
+        ensure!(work.unseen.is_empty(), "I4: gone from {name} unseen: {:?}", work.unseen);
+        let writes = work.writes;
+        ensure!(
+            member.was_written_to || writes == 0,
+            "I4: {name} is a source and was written to: {writes} times"
         );
     }
     Ok(())
 }
 
-/// The records say of each service exactly what it holds, and the counts add up.
-pub(crate) async fn records_are_true(house: &House) -> Result<()> {
-    let records = house.store.snapshot();
-    for (service, storage) in &house.services {
-        for path in storage.tree().keys() {
-            let current = records.get(path).is_some_and(|r| r.is_current_on(service.id));
-            ensure!(current, "{} holds `{path}`, its record doesn't say so", service.name);
-        }
-        for (path, record) in &records {
-            ensure!(!record.gone, "the tombstone of `{path}` was never buried: {record:?}");
-            let there = storage.thing(path).is_some();
-            let said = record.holder(service.id).is_some();
-            ensure!(there == said, "`{path}` on {}: there {there}, said {said}", service.name);
-            ensure!(record.moved.is_none(), "`{path}` keeps the hint of a rename");
-        }
+/// I5: no path, complete or half-written, is on a service that neither the rules nor its own user
+/// have put it on.
+fn nothing_where_it_may_not_be(
+    house: &House,
+    books: &Books,
+    permits: &mut Permits,
+    trees: &[Tree],
+) -> Result<()> {
+    for (at, (member, tree)) in house.members.iter().zip(trees).enumerate() {
+        let half_written = member.storage.half_written_paths();
+        let paths = tree.keys().cloned().chain(half_written);
+        let forbidden = permits.first_forbidden(house, books, at, paths);
+        let name = &member.service.name;
+        ensure!(forbidden.is_none(), "I5: no rule places {forbidden:?} on {name}");
     }
-    if house.wiped.get() {
-        // A commit under way while the store was wiped is counted against what it had read before.
-        return Ok(());
-    }
-    let counts = house.store.counts().await?;
-    let entries = records.len() as u64;
-    ensure!(counts.entries == entries, "{} counted, {entries} there", counts.entries);
-    for (service, held) in &counts.held {
-        let really = records.values().filter(|r| r.holder(*service).is_some()).count() as u64;
-        ensure!(*held == really, "service {service}: {held} counted, {really} held");
+    Ok(())
+}
+
+/// I7: nothing stands under a name that neither a user nor a conflict gave.
+fn nothing_outside(house: &House, books: &Books, trees: &[Tree]) -> Result<()> {
+    for (member, tree) in house.members.iter().zip(trees) {
+        for path in tree.keys() {
+            let name = &member.service.name;
+            ensure!(books.was_named(path), "I7: nobody gave `{path}` on {name} its name");
+        }
     }
     Ok(())
 }

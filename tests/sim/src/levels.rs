@@ -7,6 +7,7 @@ use onitu_core::{Path, clock};
 use tokio::time::Instant;
 
 use crate::house::House;
+use crate::nature::Nature;
 
 const LEVELS: usize = 200;
 /// Of the simulated clock, which stands still while anything can be done: what remains is the
@@ -35,9 +36,12 @@ async fn in_step(house: &House, entries: u64) -> Duration {
 #[tokio::test(start_paused = true)]
 async fn two_hundred_levels_of_directories_are_removed_without_waiting_for_a_timer() {
     clock::simulate(1_700_000_000_000);
-    let house = House::new(2, 7, false).await;
+    let mut house = House::new(&[Nature::plain(), Nature::plain()], 7, false);
+    house.register().await;
+    house.start_all();
     in_step(&house, 0).await;
-    let (_, user) = &house.services[0];
+    let user = &house.members[0].storage;
+    let other = &house.members[1].storage;
     for directory in chain("top") {
         user.make_directory(&directory).expect("made");
     }
@@ -46,11 +50,11 @@ async fn two_hundred_levels_of_directories_are_removed_without_waiting_for_a_tim
     let (from, to) = (&chain("top")[0], &chain("other")[0]);
     user.rename(from, to).expect("renamed");
     let renaming = in_step(&house, LEVELS as u64).await;
-    assert!(house.services[1].1.thing(to).is_some() && house.services[1].1.thing(from).is_none());
+    assert!(other.thing(to).is_some() && other.thing(from).is_none());
     assert!(renaming < LIMIT, "the rename waited: {renaming:?}");
 
     user.remove(to);
     let removing = in_step(&house, 0).await;
-    assert!(house.services[1].1.tree().is_empty());
+    assert!(other.tree().is_empty());
     assert!(removing < LIMIT, "the removal waited: {removing:?}");
 }

@@ -6,12 +6,15 @@ use anyhow::{Context as _, Result, bail};
 use fastrand::Rng;
 use onitu_core::bus::Weather;
 use onitu_core::clock;
-use onitu_driver_memory::Faults;
-use onitu_plug::FaultKind;
+use onitu_core::store::{Checkpoint, Store as _};
 
-use crate::check;
-use crate::house::{House, Process};
-use crate::user::{Books, edit};
+use crate::books::Books;
+use crate::house::House;
+use crate::nature::Nature;
+use crate::permit::{Permits, any_rules};
+use crate::rest::{Picture, at_rest};
+use crate::user::{User, edit};
+use crate::{check, scene, trouble};
 
 /// How a run is made.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +39,8 @@ const BEGIN_MS: u64 = 1_700_000_000_000;
 /// Simulated time in which everything must come to rest once the faults have ended.
 const REST_LIMIT: Duration = Duration::from_mins(15);
 
-/// Runs `scenario` on a thread of its own clock. The same scenario always gives the same report.
+/// Runs `scenario` on this thread, with a clock of its own. The same scenario always gives the
+/// same report.
 pub fn simulate(scenario: Scenario) -> Report {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -50,27 +54,127 @@ pub fn simulate(scenario: Scenario) -> Report {
 
 async fn run(scenario: Scenario, log: &mut Vec<String>) -> Result<()> {
     clock::simulate(BEGIN_MS);
-    let mut rng = Rng::with_seed(scenario.seed);
-    let mut books = Books::default();
-    let services = rng.usize(2..=4);
-    let mut house = House::new(services, rng.u64(..), scenario.careless).await;
-    store_takes_its_time(&house, &mut rng);
-    log.push(format!("{services} services"));
-    let steps = rng.usize(20..120);
+    let mut run = Run::begin(scenario, log).await;
+    let steps = run.rng.usize(20..120);
     for step in 0..steps {
-        let what = take_step(&mut house, &mut books, &mut rng).await;
+        let what = run.step().await.with_context(|| format!("at step {step}"))?;
         tracing::debug!("{step}: {what}");
         log.push(format!("{step}: {what}"));
-        check::nothing_incomplete(&house, &books).with_context(|| format!("at step {step}"))?;
+        check::at_any_moment(&run.house, &run.books, &mut run.permits)
+            .with_context(|| format!("at step {step}"))?;
     }
-    calm_down(&mut house).await;
     log.push("calm".to_owned());
-    come_to_rest(&house).await?;
-    log.push(format!("at rest: {:?}", house.store.snapshot()));
-    check::nothing_incomplete(&house, &books)?;
-    check::nothing_lost(&house, &books)?;
-    check::all_alike(&house)?;
-    check::records_are_true(&house).await
+    run.rest().await?;
+    log.push(format!("at rest: {:?}", run.house.store.snapshot()));
+    run.again().await.context("in a second run")
+}
+
+/// A run under way.
+struct Run {
+    house: House,
+    books: Books,
+    permits: Permits,
+    rng: Rng,
+    /// What the store held at some time.
+    old: Option<Checkpoint>,
+    /// Whether the configuration changes in this run.
+    is_changing: bool,
+}
+
+impl Run {
+    async fn begin(scenario: Scenario, log: &mut Vec<String>) -> Self {
+        let mut rng = Rng::with_seed(scenario.seed);
+        let mut natures: Vec<Nature> =
+            (0..rng.usize(3..=6)).map(|_| Nature::any(&mut rng)).collect();
+        natures[0].mode = onitu_core::Mode::Sync;
+        let mut house = House::new(&natures, rng.u64(..), scenario.careless);
+        house.modes_are_fixed = rng.u32(0..3) > 0;
+        let is_changing = rng.bool();
+        if rng.u32(0..3) == 0 {
+            let names: Vec<String> = house.members.iter().map(|m| m.service.name.clone()).collect();
+            house.configure(any_rules(&names, &mut rng));
+        }
+        for (member, nature) in house.members.iter().zip(&natures) {
+            log.push(format!("{}: {nature}", member.service.name));
+        }
+        log.push(format!("rules: {:?}", house.registry.rules));
+        house.register().await;
+        house.start_all();
+        store_takes_its_time(&house, &mut rng);
+        let names = house.members.iter().map(|member| member.service.name.clone()).collect();
+        let permits = Permits::new(&house);
+        Self { house, books: Books::new(names), permits, rng, old: None, is_changing }
+    }
+
+    async fn step(&mut self) -> Result<String> {
+        let Self { house, books, permits, rng, old, .. } = self;
+        Ok(match rng.u32(0..200) {
+            0..100 => {
+                let at = rng.usize(0..house.members.len());
+                let what = edit(&mut User::new(house, at, books), rng);
+                format!("{} {what}", house.members[at].service.name)
+            }
+            100..120 => scene::play(house, books, rng),
+            120..150 => {
+                let pause = if rng.bool() { rng.u64(0..50) } else { rng.u64(0..5_000) };
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                format!("{pause} ms go by")
+            }
+            150..160 => trouble::kill(house, rng).await,
+            160..170 => {
+                house.start_all();
+                "all are up".to_owned()
+            }
+            170..175 => trouble::store(house, old, rng).await,
+            175..182 => {
+                let weather = trouble::weather(rng);
+                house.bus.set_weather(weather.clone());
+                format!("{weather:?}")
+            }
+            182..190 => trouble::service(house, rng),
+            190..192 => trouble::clock(rng),
+            192..198 if self.is_changing => trouble::configuration(house, permits, rng).await,
+            198 => {
+                self.rest().await.context("in between")?;
+                "all is calm".to_owned()
+            }
+            _ => "nothing happens".to_owned(),
+        })
+    }
+
+    /// No more faults: everything comes to rest, and then all that is promised must be so.
+    async fn rest(&mut self) -> Result<()> {
+        self.calm_down().await;
+        come_to_rest(&self.house).await?;
+        check::at_any_moment(&self.house, &self.books, &mut self.permits)?;
+        at_rest(&self.house).await?;
+        self.books.rest();
+        self.permits.rest(&self.house);
+        Ok(())
+    }
+
+    /// Everything is started again, and must leave all as it is.
+    async fn again(&mut self) -> Result<()> {
+        let before = Picture::take(&self.house);
+        self.house.kill_all().await;
+        self.house.start_all();
+        come_to_rest(&self.house).await?;
+        before.is_still(&self.house)
+    }
+
+    /// No more faults; everything runs. What the faults have hidden is found by a scan.
+    async fn calm_down(&mut self) {
+        let house = &mut self.house;
+        house.store.set_available(true);
+        house.bus.set_weather(Weather::default());
+        for member in &house.members {
+            member.storage.behave();
+            member.storage.set_online(true);
+            member.storage.set_capacity(None);
+        }
+        house.register().await;
+        house.start_all();
+    }
 }
 
 /// Each call of the store takes a moment before and after its effect, in which its caller may die.
@@ -83,139 +187,30 @@ fn store_takes_its_time(house: &House, rng: &mut Rng) {
     });
 }
 
-async fn take_step(house: &mut House, books: &mut Books, rng: &mut Rng) -> String {
-    match rng.u32(0..100) {
-        0..62 => {
-            let (service, storage) = &house.services[rng.usize(0..house.services.len())];
-            format!("{} {}", service.name, edit(storage, books, rng))
-        }
-        62..80 => {
-            let pause = if rng.bool() { rng.u64(0..50) } else { rng.u64(0..5_000) };
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            format!("{pause} ms go by")
-        }
-        80..85 => {
-            let process = any_process(house, rng);
-            house.kill(process).await;
-            format!("{process:?} is killed")
-        }
-        85..90 => {
-            house.start_all();
-            "all are up".to_owned()
-        }
-        90..92 => store_trouble(house, rng).await,
-        92..96 => {
-            let weather = weather(rng);
-            house.bus.set_weather(weather.clone());
-            format!("{weather:?}")
-        }
-        _ => {
-            let (service, storage) = &house.services[rng.usize(0..house.services.len())];
-            let faults = faults(rng);
-            storage.misbehave(faults.clone());
-            format!("{} {faults:?}", service.name)
-        }
-    }
-}
-
-fn any_process(house: &House, rng: &mut Rng) -> Process {
-    match rng.usize(0..=house.services.len()) {
-        0 => Process::Referee,
-        number => Process::Driver(number - 1),
-    }
-}
-
-async fn store_trouble(house: &House, rng: &mut Rng) -> String {
-    match rng.u32(0..3) {
-        0 => {
-            house.store.set_available(false);
-            tokio::time::sleep(Duration::from_millis(rng.u64(0..3_000))).await;
-            house.store.set_available(true);
-            house.store.restart();
-            "the store restarted".to_owned()
-        }
-        1 => {
-            let checkpoint = house.store.checkpoint();
-            tokio::time::sleep(Duration::from_millis(rng.u64(0..1_000))).await;
-            house.store.restart_at(checkpoint);
-            "the store lost its last second".to_owned()
-        }
-        _ => {
-            house.wiped.set(true);
-            house.store.flush_all();
-            tokio::time::sleep(Duration::from_millis(rng.u64(0..2_000))).await;
-            house.register().await;
-            "the store was wiped".to_owned()
-        }
-    }
-}
-
-fn weather(rng: &mut Rng) -> Weather {
-    let mut some = |most: f64| if rng.bool() { 0.0 } else { rng.f64() * most };
-    Weather {
-        lose_news: some(0.4),
-        double_news: some(0.3),
-        reorder_news: some(1.0) > 0.5,
-        lose_request: some(0.2),
-        lose_answer: some(0.2),
-        reset_dealer: some(0.1),
-        delay: some(0.5),
-        delay_by: Duration::ZERO..=Duration::from_millis(200),
-    }
-}
-
-fn faults(rng: &mut Rng) -> Faults {
-    let seed = rng.u64(..);
-    let mut some = |most: f64| if rng.bool() { 0.0 } else { rng.f64() * most };
-    Faults {
-        seed,
-        fail: some(0.05),
-        lose_answer: some(0.05),
-        kinds: vec![FaultKind::Unavailable, FaultKind::Denied, FaultKind::Full],
-        delay_ms_max: if some(1.0) > 0.5 { 50 } else { 2 },
-        lose_hint: some(0.2),
-        hint_delay_ms_max: if some(1.0) > 0.5 { 500 } else { 0 },
-        rescan_delay_ms_max: 2_000,
-        break_watch: some(0.02),
-        half_listing: some(0.1),
-        // A bit that flips while a storage is read for the first time is what it holds, as far as
-        // anyone can know; bits that flip on the way are the transfer's own tests.
-        corrupt_read: 0.0,
-        tear_part: some(0.5),
-        same_tick: 0.0,
-    }
-}
-
-/// No more faults; everything runs. What the faults have hidden is found by a scan.
-async fn calm_down(house: &mut House) {
-    house.store.set_available(true);
-    house.bus.set_weather(Weather::default());
-    for (_, storage) in &house.services {
-        storage.behave();
-        storage.set_online(true);
-    }
-    house.register().await;
-    house.start_all();
-}
-
 async fn come_to_rest(house: &House) -> Result<()> {
     // A driver notices within a second that the store was wiped; the Core, which knows when it set
     // the store up, asks each for a new scan. Here time does.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let begin = tokio::time::Instant::now();
+    let mut rescanned = false;
     while begin.elapsed() < REST_LIMIT {
         if house.is_settled().await {
-            return Ok(());
+            if rescanned {
+                return Ok(());
+            }
+            // What a backup had for itself is told by the first scan after it is none any more.
+            house.rescan_changed().await;
+            rescanned = true;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let mut why = Vec::new();
-    for (service, _) in &house.services {
-        use onitu_core::store::Store as _;
-        let pending = house.store.pending(service.id, 5).await?;
-        let problems = house.store.problems(service.id, 5).await?;
-        why.push(format!("{}: pending {pending:?}, problems {problems:?}", service.name));
+    for member in house.present_members() {
+        let id = member.service.id;
+        let pending = house.store.pending(id, 5).await?;
+        let problems = house.store.problems(id, 5).await?;
+        why.push(format!("{}: pending {pending:?}, problems {problems:?}", member.service.name));
     }
-    let reports = onitu_core::store::Store::reports(&house.store).await?;
+    let reports = house.store.reports().await?;
     bail!("no rest: {}; reports {reports:?}; records {:?}", why.join("; "), house.store.snapshot())
 }
