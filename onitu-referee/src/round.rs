@@ -206,7 +206,7 @@ pub fn is_buried(record: &Record) -> bool {
 
 /// Takes back what has served its purpose: the hint of a rename and the ancestors, once nobody is
 /// behind, and of a tombstone the holders that aren't configured any more.
-fn tidy(world: &World, path: &Path, mut record: Record) -> Record {
+pub(crate) fn tidy(world: &World, path: &Path, mut record: Record) -> Record {
     if record.gone {
         record.holders.retain(|held| world.registry.by_id(held.service).is_some());
     }
@@ -218,7 +218,8 @@ fn tidy(world: &World, path: &Path, mut record: Record) -> Record {
     record
 }
 
-fn note_change(
+/// Adds to `round` what it means that the record of `path` becomes `after`.
+pub(crate) fn note_change(
     world: &World,
     path: &Path,
     before: Option<&Record>,

@@ -2,11 +2,10 @@
 //! new service or rule means. It only ever adds work; work that is needless is dropped when its
 //! order would be computed.
 
-use std::collections::BTreeMap;
+use onitu_core::store::{Cursor, Store, StoreError};
+use onitu_core::{Path, Record, Shard};
 
-use onitu_core::store::{Commit, Cursor, Store, StoreError};
-use onitu_core::{Holder, Path, Record, Shard};
-
+use crate::round::{Round, is_buried, note_change, tidy};
 use crate::world::World;
 
 /// A sweep under way.
@@ -24,16 +23,16 @@ impl Sweep {
     ) -> Result<bool, StoreError> {
         let (directories, next) = store.directories(&self.cursor).await?;
         let listings = store.list(&directories).await?;
-        let mut commits: BTreeMap<Shard, Commit> = BTreeMap::new();
+        let mut round = Round::default();
         for (directory, listing) in directories.iter().zip(listings) {
             for (name, record) in listing {
                 if let Ok(path) = directory.join(&name) {
-                    note(world, path, record, &mut commits);
+                    note(world, &path, record, &mut round);
                 }
             }
         }
-        if !commits.is_empty() {
-            store.commit(commits.into_iter().collect()).await?;
+        if !round.commits.is_empty() {
+            store.commit(round.commits.into_iter().collect()).await?;
         }
         match next {
             Some(cursor) => {
@@ -45,24 +44,15 @@ impl Sweep {
     }
 }
 
-fn note(world: &World, path: Path, record: Record, commits: &mut BTreeMap<Shard, Commit>) {
-    let shard = Shard::of(&path);
-    for (service, _) in world.needs(&path, Some(&record)) {
-        let commit = commits.entry(shard).or_default();
+fn note(world: &World, path: &Path, record: Record, round: &mut Round) {
+    for (service, _) in world.needs(path, Some(&record)) {
+        let commit = round.commits.entry(Shard::of(path)).or_default();
         commit.pending.insert((service, path.clone()), true);
     }
-    // A tombstone waits for its holders only while they are configured, and one without any was
-    // kept for an order that an earlier Referee gave.
-    let is_gone = |held: &Holder| world.registry.by_id(held.service).is_none();
-    if record.gone && (record.holders.is_empty() || record.holders.iter().any(is_gone)) {
-        let mut after = record;
-        let commit = commits.entry(shard).or_default();
-        let removed =
-            after.holders.extract_if(.., |held| world.registry.by_id(held.service).is_none());
-        for holder in removed {
-            *commit.counts.held.entry(holder.service).or_default() -= 1;
-        }
-        let after = (!after.holders.is_empty()).then_some(after);
-        commit.records.insert(path, after);
+    let after = tidy(world, path, record.clone());
+    // A tombstone without holders was kept for an order that an earlier Referee gave.
+    let after = Some(after).filter(|after| !is_buried(after));
+    if after.as_ref() != Some(&record) {
+        note_change(world, path, Some(&record), after.as_ref(), round);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use onitu_core::store::Store;
-use onitu_core::{Checksum, Kind, Mode, Path, Record};
+use onitu_core::{Checksum, Kind, Mode, Path, Record, Tag};
 use onitu_driver_memory::{Thing, Work};
 
 use crate::books::bytes_of;
@@ -134,7 +134,9 @@ async fn counts_add_up(house: &House, records: &BTreeMap<Path, Record>) -> Resul
     for member in &house.members {
         let service = member.service.id;
         let held = counts.held.get(&service).copied().unwrap_or(0);
-        let really = records.values().filter(|r| r.holder(service).is_some()).count() as u64;
+        let holds =
+            |record: &&Record| record.holder(service).is_some_and(|held| held.tag != Tag::UNKNOWN);
+        let really = records.values().filter(holds).count() as u64;
         ensure!(held == really, "service {service}: {held} counted, {really} held");
     }
     Ok(())
