@@ -19,6 +19,9 @@ pub enum Hint {
     Writing,
     /// Something about it changed: look now.
     Changed,
+    /// Read, and found to have other bytes than are recorded, though nobody said that it changed.
+    /// The runtime's own; a driver that sees a change tells that.
+    Doubted,
     /// Written and closed: look now, and compare the bytes even if the tag is the same.
     Written,
     /// A directory that appeared or changed as a whole: look at everything in it.
@@ -114,6 +117,12 @@ impl Hints {
         }
     }
 
+    /// Whether something may still be to be taken that concerns `path`.
+    pub(crate) fn may_concern(&self, path: &Path) -> bool {
+        let gathered = self.shared.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        gathered.rescan.is_some() || gathered.paths.contains_key(path)
+    }
+
     /// Whether nothing waits to be taken.
     pub(crate) fn is_empty(&self) -> bool {
         self.shared.gathered.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
@@ -126,7 +135,7 @@ impl Gathered {
             self.paths.clear();
             self.rescan = Some("too many changes at once".to_owned());
         }
-        if self.rescan.is_none() || matches!(hint, Hint::Writing | Hint::Written) {
+        if self.rescan.is_none() || matches!(hint, Hint::Writing | Hint::Doubted | Hint::Written) {
             let held = self.paths.entry(path).or_insert(hint);
             *held = (*held).max(hint);
         }

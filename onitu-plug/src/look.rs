@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use onitu_core::message::Event;
 use onitu_core::{
-    Checksum, Fault, FaultKind, Hasher, Kind, Path, Record, ServiceId, State, Tag, limits,
+    Checksum, Fault, FaultKind, Hasher, Kind, Mode, Path, Record, ServiceId, State, Tag, limits,
 };
 
 use crate::brake::Manner;
@@ -315,7 +315,8 @@ async fn describe<P: Plug>(
     let recorded = finding.record.as_ref().map(|record| &record.content);
     state.content = shared.as_kept(state.content, recorded);
     if finding.known == Some(state.tag) {
-        let bytes_count = finding.hint == Hint::Written && state.content.kind != Kind::Directory;
+        let bytes_count = matches!(finding.hint, Hint::Doubted | Hint::Written)
+            && state.content.kind != Kind::Directory;
         let recorded = content.and_then(|content| content.checksum);
         if !bytes_count || recorded.is_none() {
             return Ok(None);
@@ -324,6 +325,9 @@ async fn describe<P: Plug>(
         state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
         if state.content.checksum == recorded {
             return Ok(None);
+        }
+        if finding.hint == Hint::Doubted && is_repairable(shared, finding) {
+            return rotten(shared, path, state).await;
         }
     }
     let (moved_from, known_sum) = moved.map_or((None, None), |(from, sum)| (Some(from), sum));
@@ -343,6 +347,28 @@ async fn describe<P: Plug>(
     let path = path.clone();
     let (order, placed, set_aside_from) = (None, None, None);
     Ok(Some(Event::Seen { path, state, order, placed, moved_from, set_aside_from }))
+}
+
+/// Whether another service has the content that is recorded of what this one holds.
+fn is_repairable<P: Plug>(shared: &Shared<P>, finding: &Finding) -> bool {
+    let elsewhere = |record: &Record| record.current_holders().any(|it| it.service != shared.id);
+    shared.mode != Mode::Source && finding.record.as_ref().is_some_and(elsewhere)
+}
+
+/// The event for bytes that changed without a trace: a failing disk's, or an edit's that put size
+/// and times back. It is kept under a conflict name and goes nowhere as if it were an edit. What its
+/// user has just written is told by the watcher, and looked at in its turn.
+async fn rotten<P: Plug>(
+    shared: &Shared<P>,
+    path: &Path,
+    state: State,
+) -> Result<Option<Event>, Fault> {
+    shared.plug.settle().await?;
+    if shared.hints.may_concern(path) {
+        return Ok(None);
+    }
+    tracing::warn!(service = shared.name, %path, "its bytes are not those that were recorded");
+    Ok(Some(Event::Rotten { path: path.clone(), state }))
 }
 
 /// The checksum of what stands at `path` in exactly this state.

@@ -120,7 +120,7 @@ pub(crate) async fn look<P: Plug>(
             match hint {
                 Hint::Writing => writing.note(path),
                 Hint::Tree => whole.push(path),
-                Hint::Changed | Hint::Written => {
+                Hint::Changed | Hint::Doubted | Hint::Written => {
                     writing.0.remove(&path);
                     now.push((path, hint));
                 }

@@ -256,3 +256,28 @@ fn a_service_verifies_itself_in_the_time_that_its_option_gives() {
     house.wait();
     assert_eq!(id(&house), before);
 }
+
+#[test]
+fn a_copy_that_rotted_on_its_disk_reaches_nobody() {
+    let mut house = House::new(&["a", "c"]);
+    let bytes: Vec<u8> = (0..3_u32 << 20).map(|at| (at % 251) as u8).collect();
+    for at in 0..6 {
+        house.files("a").write(format!("large {at}"), &bytes);
+        house.files("a").write(format!("small {at}"), &bytes[..1_000]);
+    }
+    house.wait();
+    house.stop();
+    // Of each pair of copies one rots, without a trace in its times.
+    for at in 0..6 {
+        for kind in ["large", "small"] {
+            rot(&house.files(if at % 2 == 0 { "a" } else { "c" }), &format!("{kind} {at}"));
+        }
+    }
+    house.add_service("b");
+    house.up();
+    house.wait();
+    for at in 0..6 {
+        assert!(house.files("b").read(format!("large {at}")).unwrap() == bytes, "large {at}");
+        assert!(house.files("b").read(format!("small {at}")).unwrap() == bytes[..1_000]);
+    }
+}

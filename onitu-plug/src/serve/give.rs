@@ -134,7 +134,7 @@ impl<P: Plug> Job<P> {
     /// Bytes that aren't the recorded ones, under the recorded tag: the path must be read again.
     fn compare(&self, checksum: Checksum) {
         if self.open.checksum.is_some_and(|recorded| recorded != checksum) {
-            self.giver().hints.tell(self.open.path.clone(), Hint::Written);
+            self.giver().hints.tell(self.open.path.clone(), Hint::Doubted);
         }
     }
 
