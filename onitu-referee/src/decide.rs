@@ -168,6 +168,8 @@ impl Seen<'_> {
             return match (self.mode, self.state.content.kind) {
                 // Only a file can be set aside; of a backup's own directory nothing is known.
                 (Mode::Backup, Kind::Directory) => self.unknown(),
+                // What it never got from others is its own affair.
+                (Mode::Backup, _) if held.is_none() => self.record.clone(),
                 (Mode::Backup, _) => self.foreign(),
                 _ => self.new_revision(),
             };

@@ -118,7 +118,10 @@ fn a_time_picks_the_content_that_stood_there_then() {
 
 #[test]
 fn a_directory_is_restored_with_what_was_in_it() {
-    let house = House::new(&["a", "b"]);
+    let mut house = House::prepared(&["a", "b"]);
+    house.add_option("a", "max_delete = \"100 %\"");
+    house.up();
+    house.wait();
     for number in 0..300 {
         house.files("a").write(format!("d/{}/{number}", number % 7), format!("content {number}"));
     }

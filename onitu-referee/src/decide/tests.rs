@@ -312,8 +312,19 @@ fn a_backup_that_alone_has_a_content_is_followed_because_nobody_can_put_it_back(
     let before = record(2, file("x"), &[(B, 2, "b")]);
     let backup = |observed: &Observed| decide(Some(&before), B, Mode::Backup, observed);
     assert_eq!(backup(&gone()), Some(tombstone(3, file("x"), &[])));
+    let followed = backup(&seen(file("yy"), "b2")).expect("remembered");
     let edited = record(3, file("yy"), &[(B, 3, "b2")]);
-    assert_eq!(backup(&seen(file("yy"), "b2")), Some(edited));
+    assert_eq!(Record { ancestors: Vec::new(), ..followed }, edited);
+}
+
+#[test]
+fn a_file_that_a_backup_has_for_itself_is_left_alone_where_others_deleted_theirs() {
+    let deleted = tombstone(3, file("x"), &[(A, 2, "a")]);
+    let own = decide(Some(&deleted), B, Mode::Backup, &seen(file("own"), "b"));
+    assert_eq!(own, Some(deleted));
+    let held = tombstone(3, file("x"), &[(A, 2, "a"), (B, 2, "b")]);
+    let changed = decide(Some(&held), B, Mode::Backup, &seen(file("own"), "b2"));
+    assert_eq!(changed, Some(tombstone(3, file("x"), &[(A, 2, "a"), (B, 0, "b2")])));
 }
 
 #[test]

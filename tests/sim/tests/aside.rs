@@ -7,7 +7,7 @@ use std::time::Duration;
 use onitu_core::bus::{Bus, Endpoint, MemoryBus};
 use onitu_core::message::{Action, Order, Reply, Request, decode, encode};
 use onitu_core::store::{MemoryStore, Store};
-use onitu_core::{Mode, Path, Service, ServiceId};
+use onitu_core::{Mode, Path, Service, ServiceId, Shard};
 use onitu_driver_memory::{Able, Bucket, Memory, MemoryService};
 use onitu_plug::{Abilities, Plug, Post, keep};
 
@@ -18,7 +18,9 @@ fn at(text: &str) -> Path {
 }
 
 async fn ask(bus: &MemoryBus, epoch: u64, orders: Vec<Order>) -> u64 {
-    let (acknowledged, replay, cancel) = (Vec::new(), Vec::new(), Vec::new());
+    // Everything told so far counts as committed: an order made before it would be out of date.
+    let acknowledged = Shard::all().map(|shard| (shard, u64::MAX)).collect();
+    let (replay, cancel) = (Vec::new(), Vec::new());
     let request = encode(&Request::Orders { epoch, acknowledged, replay, orders, cancel });
     let requester = bus.requester(&Endpoint::orders(ID));
     let answer = requester.request(request, Duration::from_secs(5)).await.expect("an answer");
@@ -51,11 +53,14 @@ async fn a_storage_without_renames_sets_a_conflict_aside_by_a_copy() {
     let plug = storage.clone();
     let driver = tokio::spawn(keep::<Memory, _>(post, move |_| <Memory>::try_begin(plug.clone())));
     let epoch = ask(&bus, 0, Vec::new()).await;
-    let action = Action::SetAside { expect: tag, unless: None };
-    ask(&bus, epoch, vec![Order { id: 7, path: at("d/x.txt"), action }]).await;
     let there = async {
-        while storage.thing(&at("d/x.txt")).is_some() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        for id in 1.. {
+            let action = Action::SetAside { expect: tag, unless: None };
+            ask(&bus, epoch, vec![Order { id, path: at("d/x.txt"), action }]).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if storage.thing(&at("d/x.txt")).is_none() {
+                break;
+            }
         }
     };
     tokio::time::timeout(Duration::from_secs(5), there).await.expect("it was set aside");

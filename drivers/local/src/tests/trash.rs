@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
-use onitu_plug::{Hints, TrashQuery, Trashed, Why};
+use onitu_plug::{Hints, TrashQuery, Trashed, Why, clock};
 
 use super::roots::{Unmount, mounted};
 use super::*;
@@ -224,6 +224,11 @@ async fn what_was_removed_on_another_file_system_is_restored_there() {
     let _unmount = Unmount(disk.clone());
     home.discard("first", b"1").await;
     home.discard("deep/disk/d/second", b"2").await;
+    // Of two trashes it is the time that tells which thing came first.
+    let second_at_ms = clock::now_ms();
+    while clock::now_ms() == second_at_ms {
+        tokio::task::yield_now().await;
+    }
     home.discard("third", b"3").await;
     // The other file system is found again by an incarnation that has written nothing there.
     let local = connect(home.folder.path(), true).await.expect("connects again");
