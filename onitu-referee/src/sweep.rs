@@ -27,7 +27,7 @@ impl Sweep {
         for (directory, listing) in directories.iter().zip(listings) {
             for (name, record) in listing {
                 if let Ok(path) = directory.join(&name) {
-                    note(world, &path, record, &mut round);
+                    note(world, &path, &record, &mut round);
                 }
             }
         }
@@ -44,15 +44,15 @@ impl Sweep {
     }
 }
 
-fn note(world: &World, path: &Path, record: Record, round: &mut Round) {
-    for (service, _) in world.needs(path, Some(&record)) {
+fn note(world: &World, path: &Path, record: &Record, round: &mut Round) {
+    for (service, _) in world.needs(path, Some(record)) {
         let commit = round.commits.entry(Shard::of(path)).or_default();
         commit.pending.insert((service, path.clone()), true);
     }
     let after = tidy(world, path, record.clone());
     // A tombstone without holders was kept for an order that an earlier Referee gave.
     let after = Some(after).filter(|after| !is_buried(after));
-    if after.as_ref() != Some(&record) {
-        note_change(world, path, Some(&record), after.as_ref(), round);
+    if after.as_ref() != Some(record) {
+        note_change(world, path, Some(record), after.as_ref(), round);
     }
 }

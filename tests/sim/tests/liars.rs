@@ -188,8 +188,8 @@ async fn a_driver_that_lies_about_names_and_sizes_is_told_and_reaches_nobody() {
         let reports = store.reports().await.expect("reports");
         let told = reports.get(&ServiceId(1)).map(|report| report.problems.clone());
         let told = told.unwrap_or_default();
-        let is_told = |name: &&str| told.iter().any(|it| it.message.contains(&format!("{name:?}")));
-        NAMES.iter().all(|name| is_told(name))
+        let is_told = |name: &str| told.iter().any(|it| it.message.contains(&format!("{name:?}")));
+        NAMES.iter().copied().all(is_told)
     })
     .await;
     until("the false sizes are told", async || {
