@@ -129,8 +129,9 @@ pub enum Event {
         /// Of the copy.
         path: Path,
     },
-    /// The path holds something from the service's trash, because a person asked for it: taken
-    /// as an edit, even from a service whose own changes are never taken.
+    /// The path holds something from the service's trash, because a person asked for it, or stands
+    /// from now on for another copy of the same bytes as well: taken as an edit, whatever stood
+    /// there, even from a service whose own changes are never taken.
     Restored {
         /// Where.
         path: Path,

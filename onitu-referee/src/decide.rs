@@ -149,6 +149,10 @@ impl Seen<'_> {
         let held = self.record.holder(self.service);
         let is_current = self.record.is_current_on(self.service);
         let same_bytes = self.record.content.same_bytes(&self.state.content);
+        if self.restored && is_current {
+            // Whoever deletes what stood there before doesn't know of this.
+            return self.new_revision();
+        }
         if held.is_some_and(|held| held.tag == self.state.tag) {
             let foreign = held.is_some_and(|held| held.revision == Holder::FOREIGN);
             // The tag says that nothing changed; only the bytes themselves may say otherwise.
@@ -265,6 +269,8 @@ impl Seen<'_> {
         if directory_wins || source_wins {
             // The others give way: what they hold is set aside on their side.
             let mut after = self.new_revision();
+            // What lost the name is nobody's old revision: its user may well want it back there.
+            after.ancestors.clone_from(&self.record.ancestors);
             for holder in &mut after.holders {
                 if holder.service != self.service && holder.revision == self.record.revision {
                     holder.revision = Holder::FOREIGN;

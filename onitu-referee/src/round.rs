@@ -135,8 +135,14 @@ fn play_one(
                 };
                 commit.conflicts.insert(path.clone(), Some(conflict));
             }
-            let (state, placed, moved_from) = (*state, *placed, moved_from.clone());
-            Some(Observed::Seen { state, placed, moved_from })
+            // The copy of a conflict is never an earlier revision of what stood under that name;
+            // and where the same bytes stood there already, they stand for both from now on.
+            if set_aside_from.is_some() && world.mode(*service) != Mode::Backup {
+                Some(Observed::Restored(*state))
+            } else {
+                let (state, placed, moved_from) = (*state, *placed, moved_from.clone());
+                Some(Observed::Seen { state, placed, moved_from })
+            }
         }
         Event::Restored { state, .. } => Some(Observed::Restored(*state)),
         Event::Gone { moved_to, .. } => Some(Observed::Gone { moved_to: moved_to.clone() }),

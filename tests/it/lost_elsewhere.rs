@@ -248,7 +248,12 @@ fn a_filter_that_comes_and_goes_is_no_deletion() {
 
 #[test]
 fn a_service_long_away_does_not_bring_back_what_was_deleted_meanwhile() {
-    let mut house = House::new(&["a", "b", "c"]);
+    let mut house = House::prepared(&["a", "b", "c"]);
+    for service in ["a", "b"] {
+        house.add_option(service, "max_delete = \"100 %\"");
+    }
+    house.up();
+    house.wait();
     for at in 0..40 {
         house.files("a").write(format!("{}/{at}", at % 4), format!("{at}"));
     }

@@ -394,6 +394,27 @@ fn who_goes_back_to_an_older_content_has_edited() {
 }
 
 #[test]
+fn what_lost_its_name_to_a_source_and_is_put_back_is_no_old_revision() {
+    let first = record(1, file("x"), &[(A, 1, "a")]);
+    let won = decide(Some(&first), B, Mode::Source, &seen(file("yy"), "b")).expect("remembered");
+    assert_eq!(won.holder(A).map(|held| held.revision), Some(Holder::FOREIGN));
+    // Set aside; then its user renames the copy back.
+    let aside = after(&won, A, &gone());
+    let back = decide(Some(&aside), A, Mode::Sync, &seen(file("x"), "a")).expect("remembered");
+    assert_eq!(back.holder(A).map(|held| held.revision), Some(Holder::FOREIGN));
+    assert_eq!(won.ancestors, []);
+}
+
+#[test]
+fn what_is_kept_for_another_copy_too_outlives_a_deletion_that_does_not_know_it() {
+    let before = record(1, file("x"), &[(A, 1, "a"), (B, 1, "b")]);
+    let state = State { content: file("x"), tag: tag("a") };
+    let kept = after(&before, A, &Observed::Restored(state));
+    assert_eq!(kept, record(2, file("x"), &[(A, 2, "a"), (B, 1, "b")]));
+    assert_eq!(after(&kept, B, &gone()), record(2, file("x"), &[(A, 2, "a")]));
+}
+
+#[test]
 fn only_the_last_contents_are_remembered() {
     let contents: Vec<String> = (0..20).map(|at| "x".repeat(at + 1)).collect();
     let contents: Vec<&str> = contents.iter().map(String::as_str).collect();
@@ -555,8 +576,9 @@ proptest! {
         for (service, observed) in events {
             record = decide(record.as_ref(), ServiceId(service), Mode::Sync, &observed);
         }
-        // A directory that can't go is told as the failure of one order; it is heard once.
-        if last != Observed::Occupied {
+        // A directory that can't go is told as the failure of one order, and what a person restored is
+        // an edit each time; no event is taken twice.
+        if !matches!(last, Observed::Occupied | Observed::Restored(_)) {
             let once = decide(record.as_ref(), A, Mode::Sync, &last);
             let twice = decide(once.as_ref(), A, Mode::Sync, &last);
             prop_assert_eq!(once, twice);

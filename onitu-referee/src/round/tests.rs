@@ -236,3 +236,18 @@ fn ancestors_are_kept_while_somebody_is_behind() {
     play(&world(), &mut records, &[arrived(B, 1, seen("x", "yy", 3))], 7, |_| false);
     assert!(records[&path("x")].as_ref().expect("known").ancestors.is_empty());
 }
+
+#[test]
+fn a_conflicts_copy_under_the_name_of_an_earlier_one_is_an_edit_there() {
+    let mut records = BTreeMap::from([(path("x"), None)]);
+    let told = [arrived(A, 1, seen("x", "x", 1)), arrived(B, 1, seen("x", "x", 2))];
+    play(&world(), &mut records, &told, 7, |_| false);
+    let mut copy = seen("x", "x", 1);
+    if let Event::Seen { set_aside_from, .. } = &mut copy {
+        *set_aside_from = Some(path("y"));
+    }
+    play(&world(), &mut records, &[arrived(A, 2, copy), arrived(B, 2, gone("x"))], 7, |_| false);
+    let record = records[&path("x")].as_ref().expect("kept");
+    assert!(!record.gone, "who deleted the one copy did not know of the other");
+    assert_eq!(record.revision, 2);
+}
