@@ -124,7 +124,43 @@ fn play_one(
     let path = event.path();
     let commit = round.commits.entry(Shard::of(path)).or_default();
     commit.streams.insert(*service, (arrived.epoch, arrived.sequence));
-    let observed = match event {
+    let observed = observation(world, arrived, now_ms, commit);
+    let record = records.get(path).cloned().flatten();
+    let observed =
+        observed.filter(|seen| !is_none_of_ours(world, *service, path, record.as_ref(), seen));
+    if let Some(observed) = observed {
+        let mut after = decide(record.as_ref(), *service, world.mode(*service), &observed);
+        // Orders leave between rounds: only what was committed can be under way.
+        if let (Some(before), Some(after), Some(committed)) = (&record, &mut after, committed) {
+            doubt(before, after, &world.awaited(path, committed));
+        }
+        let held = |r: &Option<Record>| r.as_ref().is_some_and(|r| r.holder(*service).is_some());
+        if held(&record) && !held(&after) {
+            round.released.push((*service, path.clone()));
+        }
+        tracing::trace!(%service, %path, ?after, "decided");
+        records.insert(path.clone(), after);
+    }
+    if let Some(order) = event.order() {
+        let fault = match event {
+            Event::Failed { fault, .. } => Some(fault.clone()),
+            _ => None,
+        };
+        let (service, path) = (*service, path.clone());
+        round.ended.push(Ended { service, path, order, fault, changed: false });
+    }
+}
+
+/// What an event says of its path, if anything; what it says of conflicts is noted in `commit`.
+fn observation(
+    world: &World,
+    arrived: &Arrived,
+    now_ms: u64,
+    commit: &mut Commit,
+) -> Option<Observed> {
+    let Arrived { service, event, .. } = arrived;
+    let path = event.path();
+    match event {
         Event::Seen { state, placed, moved_from, set_aside_from, .. } => {
             if let Some(wanted) = set_aside_from {
                 let conflict = Conflict {
@@ -159,30 +195,6 @@ fn play_one(
             commit.conflicts.insert(path.clone(), None);
             None
         }
-    };
-    let record = records.get(path).cloned().flatten();
-    let observed =
-        observed.filter(|seen| !is_none_of_ours(world, *service, path, record.as_ref(), seen));
-    if let Some(observed) = observed {
-        let mut after = decide(record.as_ref(), *service, world.mode(*service), &observed);
-        // Orders leave between rounds: only what was committed can be under way.
-        if let (Some(before), Some(after), Some(committed)) = (&record, &mut after, committed) {
-            doubt(before, after, &world.awaited(path, committed));
-        }
-        let held = |r: &Option<Record>| r.as_ref().is_some_and(|r| r.holder(*service).is_some());
-        if held(&record) && !held(&after) {
-            round.released.push((*service, path.clone()));
-        }
-        tracing::trace!(%service, %path, ?after, "decided");
-        records.insert(path.clone(), after);
-    }
-    if let Some(order) = event.order() {
-        let fault = match event {
-            Event::Failed { fault, .. } => Some(fault.clone()),
-            _ => None,
-        };
-        let (service, path) = (*service, path.clone());
-        round.ended.push(Ended { service, path, order, fault, changed: false });
     }
 }
 
