@@ -45,11 +45,19 @@ impl Default for Limits {
 pub(crate) struct Watch {
     root: Arc<Root>,
     limits: Limits,
-    stage: watch::Sender<Stage>,
+    progress: watch::Sender<Progress>,
     cookies_given: AtomicU64,
 }
 
-/// How far the watch is.
+/// The watch that was begun last, and how far it is.
+///
+/// One that is stopped may end only after the next was begun: what it says then doesn't count.
+struct Progress {
+    turn: u64,
+    stage: Stage,
+}
+
+/// How far a watch is.
 #[derive(Clone)]
 enum Stage {
     /// Nobody watches.
@@ -97,15 +105,43 @@ impl Cookies {
 struct Stop {
     wake: Arc<OwnedFd>,
     stopped: Arc<AtomicBool>,
-    stage: watch::Sender<Stage>,
+    turn: Turn,
+}
+
+/// One watch's say in how far the watch of the root is.
+#[derive(Clone)]
+struct Turn {
+    turn: u64,
+    progress: watch::Sender<Progress>,
+}
+
+impl Turn {
+    /// Begins, in place of whoever had the say before.
+    fn begin(progress: &watch::Sender<Progress>) -> Self {
+        let mut turn = 0;
+        progress.send_modify(|progress| {
+            turn = progress.turn + 1;
+            *progress = Progress { turn, stage: Stage::Beginning };
+        });
+        Self { turn, progress: progress.clone() }
+    }
+
+    /// Does nothing once this watch was stopped or another has begun.
+    fn set(&self, to: Stage) {
+        self.progress.send_if_modified(|progress| {
+            let own = progress.turn == self.turn && !matches!(progress.stage, Stage::Off);
+            if own {
+                progress.stage = to;
+            }
+            own
+        });
+    }
 }
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        self.stage.send_modify(|stage| {
-            self.stopped.store(true, Ordering::Relaxed);
-            *stage = Stage::Off;
-        });
+        self.stopped.store(true, Ordering::Relaxed);
+        self.turn.set(Stage::Off);
         // A counter that is full already wakes the thread as well.
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
@@ -114,7 +150,8 @@ impl Drop for Stop {
 impl Watch {
     /// The watch of `root`, not begun yet.
     pub(crate) fn new(root: Arc<Root>, limits: Limits) -> Self {
-        Self { root, limits, stage: watch::Sender::new(Stage::Off), cookies_given: 0.into() }
+        let progress = watch::Sender::new(Progress { turn: 0, stage: Stage::Off });
+        Self { root, limits, progress, cookies_given: 0.into() }
     }
 
     /// Watches until dropped or impossible.
@@ -124,13 +161,12 @@ impl Watch {
         let stop = Stop {
             wake: Arc::new(wake),
             stopped: Arc::new(AtomicBool::new(false)),
-            stage: self.stage.clone(),
+            turn: Turn::begin(&self.progress),
         };
-        self.stage.send_replace(Stage::Beginning);
         let control = kernel::Control {
             wake: Arc::clone(&stop.wake),
             stopped: Arc::clone(&stop.stopped),
-            stage: self.stage.clone(),
+            turn: stop.turn.clone(),
         };
         let (root, limits) = (Arc::clone(&self.root), self.limits);
         let (done, ended) = oneshot::channel();
@@ -148,9 +184,9 @@ impl Watch {
 
     /// Returns when everything that happened before was hinted at, as far as it is watched.
     pub(crate) async fn settle(&self) -> Result<(), Fault> {
-        let mut stage = self.stage.subscribe();
+        let mut progress = self.progress.subscribe();
         loop {
-            let now = stage.borrow_and_update().clone();
+            let now = progress.borrow_and_update().stage.clone();
             match now {
                 Stage::Polling => return Ok(()),
                 Stage::Listening(cookies) => {
@@ -162,7 +198,7 @@ impl Watch {
                         tokio::select! {
                             arrived = arrived => arrived.is_ok(),
                             // Another watch has begun: that one is to tell.
-                            _ = stage.changed() => false,
+                            _ = progress.changed() => false,
                         }
                     });
                     match told.await {
@@ -172,9 +208,9 @@ impl Watch {
                     }
                 }
                 // However long that takes: it is as many system calls as there are directories.
-                Stage::Beginning => stage.changed().await.map_err(|_| self.is_off())?,
+                Stage::Beginning => progress.changed().await.map_err(|_| self.is_off())?,
                 Stage::Off => {
-                    let begun = tokio::time::timeout(SETTLE_TIMEOUT, stage.changed()).await;
+                    let begun = tokio::time::timeout(SETTLE_TIMEOUT, progress.changed()).await;
                     begun.map_err(|_| self.is_off())?.map_err(|_| self.is_off())?;
                 }
             }

@@ -224,6 +224,27 @@ async fn a_tree_moved_in_out_and_about_is_followed() {
 }
 
 #[tokio::test]
+async fn a_watch_that_ends_late_does_not_end_the_next() {
+    let home = watched().await;
+    let hints = Hints::default();
+    let mut next = std::pin::pin!(home.local.watch(hints.clone()));
+    tokio::select! {
+        biased;
+        ended = &mut next => panic!("the second watch ended: {ended:?}"),
+        begun = hints.take() => assert!(begun.rescan.is_some()),
+    }
+    home.watch.abort();
+    until("the first watch has ended", async || home.watch.is_finished()).await;
+    home.write("file", b"x");
+    tokio::select! {
+        biased;
+        ended = &mut next => panic!("the second watch ended: {ended:?}"),
+        settled = home.local.settle() => settled.expect("the second watch listens"),
+    }
+    assert!(hints.take().await.paths.contains_key(&path("file")));
+}
+
+#[tokio::test]
 async fn a_link_to_a_directory_is_not_watched_through() {
     let home = watched().await;
     let outside = TempDir::new().expect("outside");

@@ -9,10 +9,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::fs::{Dir, FileType, Timespec};
 use rustix::io::Errno;
-use tokio::sync::watch;
 
 use super::tree::Wd;
-use super::{Limits, Stage};
+use super::{Limits, Stage, Turn};
 use crate::client::Root;
 use crate::fault::fault;
 use crate::name;
@@ -22,23 +21,12 @@ use crate::state;
 pub(super) struct Control {
     pub(super) wake: Arc<OwnedFd>,
     pub(super) stopped: Arc<AtomicBool>,
-    pub(super) stage: watch::Sender<Stage>,
+    pub(super) turn: Turn,
 }
 
 impl Control {
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
-    }
-
-    /// Not after it was stopped: the next watch may have begun.
-    pub(super) fn set(&self, to: Stage) {
-        self.stage.send_if_modified(|stage| {
-            let own = !self.is_stopped();
-            if own {
-                *stage = to;
-            }
-            own
-        });
     }
 }
 
@@ -65,7 +53,7 @@ pub(super) fn begin(
         };
         if !told {
             told = true;
-            control.set(Stage::Polling);
+            control.turn.set(Stage::Polling);
             let (what, limit) = missing;
             hints.notice(Some(format!(
                 "no inotify {what} is left: the folder is polled every {} s; raise the limit \

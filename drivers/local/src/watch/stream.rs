@@ -80,7 +80,7 @@ pub(super) fn run(
     };
     stream.watch_everything();
     let listening = Stage::Listening(Arc::clone(&stream.cookies));
-    stream.control.set(listening);
+    stream.control.turn.set(listening);
     // Whatever changed in a directory before its watch was set.
     hints.rescan("the watch has begun");
     let mut buffer = Vec::with_capacity(BUFFER_BYTES);
