@@ -142,12 +142,16 @@ async fn counts_add_up(house: &House, records: &BTreeMap<Path, Record>) -> Resul
     Ok(())
 }
 
-/// Whether a backup has a file for itself where others have a directory: it isn't asked for, so a
-/// later scan may be the first to tell of it.
+/// Whether a backup has something for itself at a recorded path. It gives way when the file comes;
+/// while nobody can be reached who has the file, the first to tell of it may be a later scan.
 fn is_in_the_way(house: &House, path: &Path, record: &Record) -> bool {
     let mut backups = house.present_members().filter(|it| it.service.mode == Mode::Backup);
-    record.content.kind == Kind::Directory
-        && backups.any(|it| it.storage.thing(path).is_some_and(|it| it != Thing::Directory))
+    let kind = record.content.kind;
+    backups.any(|it| {
+        let held = record.holder(it.service.id).is_some();
+        let thing = it.storage.thing(path);
+        thing.is_some_and(|it| !held || kind == Kind::Directory && it != Thing::Directory)
+    })
 }
 
 /// Everything that a second run must leave as it is.
@@ -155,7 +159,7 @@ fn is_in_the_way(house: &House, path: &Path, record: &Record) -> bool {
 pub(crate) struct Picture {
     records: BTreeMap<Path, Record>,
     services: Vec<(String, Tree, Work)>,
-    /// Paths at which a backup has a file for itself that is in a directory's way.
+    /// Paths at which a backup has something for itself.
     in_the_way: BTreeSet<Path>,
 }
 
