@@ -176,7 +176,9 @@ pub(crate) async fn scan_trees<P: Plug>(
         }
         scan(shared, roots).await?;
         if whole {
-            shared.brake.end_scan();
+            for path in shared.brake.end_scan() {
+                shared.hints.tell(path, Hint::Changed);
+            }
             shared.scans.fetch_add(1, Ordering::SeqCst);
         }
     }

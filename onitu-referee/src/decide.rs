@@ -384,7 +384,12 @@ fn after_occupied(record: &Record, service: ServiceId, mode: Mode) -> Record {
     after.gone = false;
     after.content = Content::DIRECTORY;
     after.moved = None;
-    after.set_holder(service, after.revision, held.tag);
+    if held.tag == Tag::UNKNOWN {
+        // It was only to get the directory, and may have none.
+        after.drop_holder(service);
+    } else {
+        after.set_holder(service, after.revision, held.tag);
+    }
     after
 }
 

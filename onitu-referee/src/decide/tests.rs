@@ -264,6 +264,14 @@ fn a_directory_that_can_not_go_stays() {
 }
 
 #[test]
+fn a_directory_that_stays_is_made_again_where_it_may_never_have_been() {
+    let mut before = tombstone(3, Content::DIRECTORY, &[(B, 2, "dir")]);
+    before.set_holder(A, 2, Tag::UNKNOWN);
+    let stays = after(&before, A, &Observed::Occupied);
+    assert_eq!(stays, record(4, Content::DIRECTORY, &[(B, 2, "dir")]));
+}
+
+#[test]
 fn a_conflict_whose_second_content_went_away_is_over() {
     let before = record(2, file("x"), &[(A, 2, "a"), (B, 0, "b")]);
     assert_eq!(after(&before, B, &gone()), record(2, file("x"), &[(A, 2, "a")]));
