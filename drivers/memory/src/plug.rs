@@ -80,6 +80,10 @@ impl<A: Able> Plug for Memory<A> {
         self.service.abilities()
     }
 
+    fn listing_lag(&self) -> Duration {
+        self.service.with(|storage| storage.lag.most)
+    }
+
     async fn connect(options: MemoryOptions, setting: Setting) -> Result<Self, Fault> {
         let name = options.storage.unwrap_or(setting.service);
         Self::try_begin(MemoryService::named::<A>(&name)).await
