@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use onitu_core::conflict::conflict_path;
+use onitu_core::conflict::conflict_paths;
 use onitu_core::message::{Action, Event, Order, Origin};
 use onitu_core::{Checksum, Content, Fault, FaultKind, Kind, Path, State, Tag};
 use tokio::sync::Notify;
@@ -271,8 +271,7 @@ impl<P: Plug> Carrier<'_, P> {
         if !is_directory && Some(sum) == unless {
             return Ok(vec![self.seen(state)]);
         }
-        for digits in [7, 12, 20, 40] {
-            let kept = conflict_path(path, &self.shared.name, sum, digits);
+        for kept in conflict_paths(path, &self.shared.name, state.content.checksum) {
             if kept == *path {
                 // It bears the name of an earlier conflict already, and lost that one too.
                 continue;
