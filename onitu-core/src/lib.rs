@@ -25,6 +25,8 @@ mod record;
 pub mod rules;
 mod service;
 mod shard;
+#[cfg(feature = "rules")]
+mod size;
 pub mod status;
 pub mod store;
 

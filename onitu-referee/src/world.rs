@@ -1,6 +1,6 @@
 //! What the decision needs to know of the configuration.
 
-use onitu_core::rules::Rules;
+use onitu_core::rules::{Facts, Rules};
 use onitu_core::store::Registry;
 use onitu_core::{Mode, Need, Path, Record, Service, ServiceId, need};
 
@@ -33,10 +33,10 @@ impl World {
         &self.registry.services
     }
 
-    /// Where the rules place `path`.
-    pub fn targets(&self, path: &Path) -> Vec<ServiceId> {
+    /// Where the rules place what has these facts.
+    pub fn targets(&self, facts: &Facts<'_>) -> Vec<ServiceId> {
         let rules = self.rules.as_ref();
-        rules.map(|rules| rules.targets(path, &self.registry.services)).unwrap_or_default()
+        rules.map(|rules| rules.targets(facts, &self.registry.services)).unwrap_or_default()
     }
 
     /// How `service` is used; services that are gone from the configuration count as two-way.
@@ -47,7 +47,7 @@ impl World {
     /// Which services have work at a path with this record, and what. In the services' order.
     pub fn needs(&self, path: &Path, record: Option<&Record>) -> Vec<(ServiceId, Need)> {
         let Some(record) = record else { return Vec::new() };
-        let targets = self.targets(path);
+        let targets = self.targets(&Facts::of(path, Some(record)));
         self.registry
             .services
             .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use onitu_core::rules::Rules;
+use onitu_core::rules::{Facts, Rules};
 use onitu_core::status::{
     Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, Status,
 };
@@ -67,8 +67,9 @@ fn parse_rules(text: Option<&str>, names: &[String]) -> Result<Rules, String> {
 /// The explanation. Deterministic.
 pub(crate) fn explanation(question: &Question) -> Explanation {
     let Question { path, registry, rules, record, .. } = question;
+    let facts = Facts::of(path, *record);
     let targets: BTreeSet<ServiceId> =
-        rules.targets(path, &registry.services).into_iter().collect();
+        rules.targets(&facts, &registry.services).into_iter().collect();
     let names = |id: &ServiceId| name::of(registry, *id);
     Explanation {
         path: Path::clone(path),
@@ -79,7 +80,7 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
         checksum: record.and_then(|record| Some(record.content.checksum?.to_string())),
         holders: record.map_or_else(Vec::new, |record| holders(registry, record)),
         targets: targets.iter().map(names).collect(),
-        statements: rules.statements(path),
+        statements: rules.statements(&facts),
         pending: pending(question, &targets),
     }
 }

@@ -1,74 +1,167 @@
 //! From a text to statements: one a line, every line's mistake told.
 
+use std::collections::BTreeMap;
+
 use globset::{Glob, GlobBuilder};
 
+use super::condition::Condition;
 use super::diagnostic::{Diagnostic, listed};
-use super::word::{Token, Word, words};
+use super::word::{Token, Word};
 
+mod clause;
+mod lines;
+
+/// Words that begin a statement.
+const VERBS: [&str; 2] = ["sync", "let"];
 /// Statements of the language that a later version understands.
-const LATER: [&str; 4] = ["keep", "never", "move", "let"];
-const TODAY: &str = "this version knows `sync everything to …` and `sync \"GLOB\" to …`";
+const LATER: [&str; 3] = ["keep", "never", "move"];
+const TODAY: &str = "this version knows `sync … to …`, `sync … where … to …` and `let NAME = …`";
 
 /// `sync … to …`
 #[derive(Debug, Clone)]
 pub struct Statement {
     /// From 1.
     pub line: usize,
-    /// As written, without its comment.
+    /// As written, without its comment, in one line.
     pub text: String,
     /// [`None`]: everything.
     pub globs: Option<Vec<Glob>>,
+    /// What a file must be like beside its path.
+    pub condition: Option<Condition>,
     /// Names, as far as they exist.
     pub services: Vec<String>,
 }
 
+/// A set of globs with a name.
+#[derive(Debug, Clone)]
+struct Set {
+    globs: Vec<Glob>,
+    defined: Word,
+}
+
+type Sets = BTreeMap<String, Set>;
+type Outcome<T> = Result<T, Box<Diagnostic>>;
+
 /// Reads every line; the statements are complete only if no problem is an error.
 pub fn parse(text: &str, services: &[String]) -> (Vec<Statement>, Vec<Diagnostic>) {
-    let mut statements = Vec::new();
+    let lines = lines::lines(text);
     let mut problems = Vec::new();
-    let mut start = 0;
-    for (index, whole) in text.split('\n').enumerate() {
-        let words = words(whole, start);
-        if let Some(last) = words.last() {
-            let written = &text[words[0].span.start..last.span.end];
-            let mut line = Line { words: &words, at: 0, services, warnings: Vec::new() };
-            match line.statement() {
-                Ok((globs, services)) => {
-                    let text = written.to_owned();
-                    statements.push(Statement { line: index + 1, text, globs, services });
-                }
+    // Names may be used before the line that defines them: the order of lines means nothing.
+    let mut sets = Sets::new();
+    for line in &lines {
+        let mut reader = Reader::new(&line.words, services, &sets);
+        if line.words[0].is("let") {
+            match reader.definition() {
+                Ok((name, set)) => define(&mut sets, name, set, &mut problems),
                 Err(problem) => problems.push(*problem),
             }
-            problems.append(&mut line.warnings);
         }
-        start += whole.len() + 1;
     }
+    let mut statements = Vec::new();
+    for line in &lines {
+        if line.words[0].is("let") {
+            continue;
+        }
+        let mut reader = Reader::new(&line.words, services, &sets);
+        match reader.statement() {
+            Ok((globs, condition, services)) => {
+                let (line, text) = (line.number, line.text.clone());
+                statements.push(Statement { line, text, globs, condition, services });
+            }
+            Err(problem) => problems.push(*problem),
+        }
+        problems.append(&mut reader.warnings);
+    }
+    problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
     (statements, problems)
 }
 
-type Outcome<T> = Result<T, Box<Diagnostic>>;
+fn define(sets: &mut Sets, name: String, set: Set, problems: &mut Vec<Diagnostic>) {
+    if let Some(before) = sets.get(&name) {
+        let message = format!("`{name}` is defined twice");
+        problems.push(
+            Diagnostic::error(message, Some(set.defined.span))
+                .mark(Some(before.defined.span.clone()), "first here")
+                .hint("give one of them another name"),
+        );
+        return;
+    }
+    sets.insert(name, set);
+}
 
-/// A line being read from left to right; its first error ends it.
-struct Line<'a> {
+/// A statement being read from left to right; its first error ends it.
+struct Reader<'a> {
     words: &'a [Word],
     at: usize,
     services: &'a [String],
+    sets: &'a Sets,
     warnings: Vec<Diagnostic>,
 }
 
-impl Line<'_> {
-    fn statement(&mut self) -> Outcome<(Option<Vec<Glob>>, Vec<String>)> {
+impl<'a> Reader<'a> {
+    fn new(words: &'a [Word], services: &'a [String], sets: &'a Sets) -> Self {
+        Self { words, at: 0, services, sets, warnings: Vec::new() }
+    }
+
+    fn statement(&mut self) -> Outcome<(Option<Vec<Glob>>, Option<Condition>, Vec<String>)> {
         self.verb()?;
         let globs = self.pattern()?;
-        self.to()?;
+        let condition = if self.takes("where") { Some(self.condition()?) } else { None };
+        self.to(condition.is_some())?;
         let services = self.targets()?;
-        Ok((globs, services))
+        Ok((globs, condition, services))
+    }
+
+    /// `let NAME = "GLOB", …`
+    fn definition(&mut self) -> Outcome<(String, Set)> {
+        self.at += 1;
+        let Some(word) = self.next() else { return self.missing("a name") };
+        let is_name = |name: &str| {
+            name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))
+        };
+        let name = match &word.token {
+            Token::Bare(name) if is_name(name) => name.clone(),
+            Token::Bare(name) => {
+                return fail(&word, format!("`{name}` is no name for a set"), |problem| {
+                    problem.hint("a name has letters, digits, `-` and `_`; `@` only where it is used")
+                });
+            }
+            _ => return fail(&word, "a name is expected here".into(), |it| it),
+        };
+        match self.next() {
+            None => return self.missing("`=`"),
+            Some(Word { token: Token::Equals, .. }) => {}
+            Some(other) => return fail(&other, "`=` is expected here".into(), |it| it),
+        }
+        let globs = self.globs("a glob in quotes")?;
+        if let Some(more) = self.next() {
+            return fail(&more, "a comma is missing between two globs".into(), |it| it);
+        }
+        Ok((name, Set { globs, defined: word }))
     }
 
     fn next(&mut self) -> Option<Word> {
         let word = self.words.get(self.at).cloned();
         self.at += 1;
         word
+    }
+
+    fn peek(&self) -> Option<&Word> {
+        self.words.get(self.at)
+    }
+
+    /// Takes the bare word `text`, if it is the next one.
+    fn takes(&mut self, text: &str) -> bool {
+        let is_it = self.peek().is_some_and(|word| word.is(text));
+        self.at += usize::from(is_it);
+        is_it
+    }
+
+    /// Takes a comma, if it is next.
+    fn takes_comma(&mut self) -> bool {
+        let is_it = self.peek().is_some_and(|word| word.token == Token::Comma);
+        self.at += usize::from(is_it);
+        is_it
     }
 
     fn missing<T>(&self, what: &str) -> Outcome<T> {
@@ -83,7 +176,7 @@ impl Line<'_> {
             Token::Bare(verb) if verb == "sync" => Ok(()),
             Token::Bare(verb) if LATER.contains(&verb.as_str()) => Err(later(verb, &word)),
             Token::Bare(verb) => fail(&word, format!("unknown statement `{verb}`"), |problem| {
-                problem.nearest(verb, ["sync"], TODAY)
+                problem.nearest(verb, VERBS, TODAY)
             }),
             _ => {
                 fail(&word, "a statement begins with a word".into(), |problem| problem.hint(TODAY))
@@ -91,40 +184,52 @@ impl Line<'_> {
         }
     }
 
-    /// `everything`, or globs between commas.
+    /// `everything`, or globs and names of sets between commas.
     fn pattern(&mut self) -> Outcome<Option<Vec<Glob>>> {
+        if self.takes("everything") {
+            return Ok(None);
+        }
+        self.globs("`everything` or a glob in quotes").map(Some)
+    }
+
+    fn globs(&mut self, expected: &str) -> Outcome<Vec<Glob>> {
         let mut globs = Vec::new();
         loop {
-            let Some(word) = self.next() else {
-                return self.missing("`everything` or a glob in quotes");
-            };
+            let Some(word) = self.next() else { return self.missing(expected) };
             match &word.token {
-                Token::Bare(all) if all == "everything" && globs.is_empty() => return Ok(None),
-                Token::Bare(name) if name.starts_with('@') => return Err(later(name, &word)),
+                Token::Bare(name) if name.starts_with('@') => globs.extend(self.set(name, &word)?),
                 Token::Bare(text) => return unquoted(text, &word),
                 Token::Quoted(text) => globs.extend(glob(text, &word)?),
                 Token::Unclosed => {
                     return fail(&word, "the closing `\"` of this glob is missing".into(), |it| it);
                 }
-                Token::Comma => {
-                    return fail(&word, "a glob in quotes is expected here".into(), |it| it);
-                }
+                _ => return fail(&word, "a glob in quotes is expected here".into(), |it| it),
             }
-            if self.words.get(self.at).is_none_or(|word| word.token != Token::Comma) {
-                return Ok(Some(globs));
+            if !self.takes_comma() {
+                return Ok(globs);
             }
-            self.at += 1;
         }
     }
 
-    fn to(&mut self) -> Outcome<()> {
+    fn set(&self, name: &str, word: &Word) -> Outcome<Vec<Glob>> {
+        let known = || self.sets.keys().map(String::as_str);
+        match self.sets.get(&name[1..]) {
+            Some(set) => Ok(set.globs.clone()),
+            None => fail(word, format!("no set is called `{name}`"), |problem| {
+                let otherwise = format!("define it on a line of its own: let {} = \"…\"", &name[1..]);
+                problem.nearest(&name[1..], known(), otherwise)
+            }),
+        }
+    }
+
+    fn to(&mut self, conditioned: bool) -> Outcome<()> {
         let Some(word) = self.next() else { return self.missing("`to` and a service") };
         match &word.token {
             Token::Bare(to) if to == "to" => Ok(()),
-            Token::Bare(where_) if where_ == "where" => Err(later(where_, &word)),
-            Token::Quoted(_) | Token::Unclosed => {
+            Token::Quoted(_) | Token::Unclosed if !conditioned => {
                 fail(&word, "a comma is missing between two globs".into(), |it| it)
             }
+            _ if conditioned => fail(&word, "`and`, `or` or `to` is expected here".into(), |it| it),
             _ => fail(&word, "`to` is expected here".into(), |it| it),
         }
     }
@@ -147,7 +252,9 @@ impl Line<'_> {
             }
             let Some(word) = self.next() else { return Ok(targets) };
             if word.is("where") {
-                return Err(later("where", &word));
+                return fail(&word, "`where` stands before `to`".into(), |problem| {
+                    problem.hint("write `sync … where … to …`")
+                });
             }
             if word.token != Token::Comma {
                 return fail(&word, "a comma is expected here".into(), |it| it);
