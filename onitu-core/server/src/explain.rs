@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use onitu_core::rules::Rules;
+use onitu_core::rules::{Facts, Rules};
 use onitu_core::status::{
     Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, Status,
 };
 use onitu_core::store::{Registry, StoreError};
-use onitu_core::{Fault, Need, Path, Record, Service, ServiceId, need};
+use onitu_core::{Fault, Need, Path, Record, Service, ServiceId, clock, need};
 
 use crate::core::Core;
 use crate::name;
@@ -67,8 +67,11 @@ fn parse_rules(text: Option<&str>, names: &[String]) -> Result<Rules, String> {
 /// The explanation. Deterministic.
 pub(crate) fn explanation(question: &Question) -> Explanation {
     let Question { path, registry, rules, record, .. } = question;
-    let targets: BTreeSet<ServiceId> =
-        rules.targets(path, &registry.services).into_iter().collect();
+    let now_ns = i64::try_from(clock::now_ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    let facts = Facts::of(path, *record, now_ns);
+    let held = record.map(|it| it.holders.iter().map(|held| held.service).collect::<Vec<_>>());
+    let placement = rules.place(&facts, &registry.services, &held.unwrap_or_default());
+    let targets: BTreeSet<ServiceId> = placement.targets.into_iter().collect();
     let names = |id: &ServiceId| name::of(registry, *id);
     Explanation {
         path: Path::clone(path),
@@ -79,7 +82,7 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
         checksum: record.and_then(|record| Some(record.content.checksum?.to_string())),
         holders: record.map_or_else(Vec::new, |record| holders(registry, record)),
         targets: targets.iter().map(names).collect(),
-        statements: rules.statements(path),
+        statements: rules.statements(&facts, &registry.services),
         pending: pending(question, &targets),
     }
 }
