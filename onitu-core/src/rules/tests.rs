@@ -7,6 +7,7 @@ use crate::{Kind, Mode, ServiceId};
 mod examples;
 mod place;
 mod properties;
+mod reference;
 
 fn services(names: &[&str]) -> Vec<Service> {
     let service = |(index, name): (usize, &&str)| Service {

@@ -73,7 +73,8 @@ fn every_odd_example_has_its_warnings() {
     no_snapshot_is_left_over("odd", &examples);
 }
 
-/// The texts of all examples, from which others are made.
+/// The texts of all examples, those of the reference too, from which others are made.
 pub(super) fn corpus() -> Vec<String> {
-    ["wrong", "odd", "right"].iter().flat_map(|kind| examples(kind).into_values()).collect()
+    let wrong = ["wrong", "odd"].iter().flat_map(|kind| examples(kind).into_values());
+    wrong.chain(super::reference::texts()).collect()
 }
