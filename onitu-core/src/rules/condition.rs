@@ -40,7 +40,7 @@ pub enum Condition {
     /// `from phone`: first seen there.
     From(String),
     /// `type is image/*, application/pdf`, by the name's extension, else by content.
-    Type(Vec<String>),
+    Type(Types),
     /// `name matches /re/`, anywhere in the last component.
     Name(Regex),
     /// `ext in jpg, png`, whatever their case; kept in lower case.
@@ -89,13 +89,13 @@ impl Condition {
                 let origin = facts.origin?;
                 Some(services.iter().any(|it| it.id == origin && it.name == *name))
             }
-            Self::Type(types) => Some(is_type(types, facts)),
+            Self::Type(types) => Some(types.include(facts)),
             Self::Name(regex) => Some(regex.is_match(facts.path.name())),
-            Self::Ext(extensions) => Some(extension(facts.path.name()).is_some_and(|found| {
-                let is_it =
-                    |known: &String| found.chars().flat_map(char::to_lowercase).eq(known.chars());
-                extensions.iter().any(is_it)
-            })),
+            Self::Ext(extensions) => {
+                Some(extension(facts.path.name()).is_some_and(|found| {
+                    extensions.iter().any(|known| is_lowercase_of(known, found))
+                }))
+            }
             Self::Path(_, globs) => Some(globs.is_match(facts.path.as_str())),
             Self::Not(part) => part.test(facts, services).map(|met| !met),
             Self::All(parts) => unless(parts, false, facts, services),
@@ -175,15 +175,51 @@ pub fn extension(name: &str) -> Option<&str> {
     name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, extension)| extension)
 }
 
-/// By what the name's extension stands for; only where that is nothing, by content. A file of which
-/// neither tells anything has no type.
-fn is_type(types: &[String], facts: &Facts<'_>) -> bool {
-    let is = |told: &str| is_one_of(types, told);
-    let by_name = mime_guess::from_ext(extension(facts.path.name()).unwrap_or_default());
-    if by_name.is_empty() {
-        return facts.media.is_some_and(is);
+/// Whether `known`, which is in lower case, is `found` in lower case. Allocates nothing.
+fn is_lowercase_of(known: &str, found: &str) -> bool {
+    known.eq_ignore_ascii_case(found)
+        || !found.is_ascii() && found.chars().flat_map(char::to_lowercase).eq(known.chars())
+}
+
+/// Media types, with the extensions that stand for any of them.
+#[derive(Debug, Clone)]
+pub struct Types {
+    /// As written, in lower case; some may end in `/*`.
+    pub written: Vec<String>,
+    /// Ascending, in lower case.
+    extensions: Vec<String>,
+}
+
+impl Types {
+    /// Of types in lower case.
+    pub fn new(written: Vec<String>) -> Self {
+        let all = mime_guess::get_mime_extensions_str("*/*").unwrap_or_default();
+        let is_meant = |extension: &str| {
+            mime_guess::from_ext(extension).iter_raw().any(|told| is_one_of(&written, told))
+        };
+        let mut extensions: Vec<_> =
+            all.iter().filter(|it| is_meant(it)).map(|it| it.to_lowercase()).collect();
+        extensions.sort_unstable();
+        Self { written, extensions }
     }
-    by_name.iter_raw().any(is)
+
+    /// By what the name's extension stands for; only where that is nothing, by content. A file of
+    /// which neither tells anything has no type.
+    fn include(&self, facts: &Facts<'_>) -> bool {
+        let extension = extension(facts.path.name()).unwrap_or_default();
+        // No extension that stands for a type is longer, or has other letters.
+        let mut lower = [0; 32];
+        if let Some(lower) = lower.get_mut(..extension.len()) {
+            lower.copy_from_slice(extension.as_bytes());
+            lower.make_ascii_lowercase();
+            if self.extensions.binary_search_by(|it| it.as_bytes().cmp(lower)).is_ok() {
+                return true;
+            }
+        }
+        facts.media.is_some_and(|told| {
+            mime_guess::from_ext(extension).is_empty() && is_one_of(&self.written, told)
+        })
+    }
 }
 
 /// Whether `told` is one of these types, of which some may end in `/*`.
@@ -215,7 +251,7 @@ impl fmt::Display for Condition {
             Self::Older(age_ns) => write!(f, "older than {}", age::text(*age_ns)),
             Self::Newer(age_ns) => write!(f, "newer than {}", age::text(*age_ns)),
             Self::From(service) => write!(f, "from {service}"),
-            Self::Type(types) => write!(f, "type is {}", types.join(", ")),
+            Self::Type(types) => write!(f, "type is {}", types.written.join(", ")),
             Self::Name(regex) => write!(f, "name matches /{}/", regex.as_str().replace('/', "\\/")),
             Self::Ext(extensions) => {
                 let written: Vec<_> = extensions.iter().map(|it| written_extension(it)).collect();

@@ -23,7 +23,7 @@ mod word;
 use std::fmt;
 
 use automaton::Automaton;
-pub use condition::{Comparison, Condition};
+pub use condition::{Comparison, Condition, Types};
 pub use diagnostic::{Diagnostic, Mark, Severity, listed, nearest};
 pub use facts::Facts;
 pub use glob::PathGlob;
@@ -53,12 +53,11 @@ pub struct Rules {
 impl Rules {
     /// No rules at all: everything goes to every service.
     pub fn everywhere() -> Self {
-        let nothing = || Automaton::new([]).unwrap_or_else(|_| unreachable!("no glob is too much"));
         Self {
             statements: Vec::new(),
             laws: Vec::new(),
-            automaton: nothing(),
-            never: nothing(),
+            automaton: Automaton::empty(),
+            never: Automaton::empty(),
             about_everything: Vec::new(),
             names: Vec::new(),
         }
@@ -97,8 +96,7 @@ impl Rules {
             let globs = statements.flat_map(|(owner, statement)| {
                 statement.compared().into_iter().map(move |glob| (owner, glob))
             });
-            let too_much = |error| format!("these globs are too much together: {error}");
-            Automaton::new(globs).map_err(too_much)
+            Automaton::new(globs)
         };
         let (automaton, never) = (globs(|_| true)?, globs(|it| it.verb == Verb::Never)?);
         let is_general = |index: &usize| statements[*index].globs.is_none();

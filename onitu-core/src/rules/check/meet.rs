@@ -166,7 +166,7 @@ fn extension_meets((test, holds): &Test, extension: &str) -> bool {
         Condition::Ext(extensions) => extensions.iter().any(|it| it == extension) == *holds,
         Condition::Type(types) => {
             let guesses = mime_guess::from_ext(extension);
-            let is = |told: &str| condition::is_one_of(types, told);
+            let is = |told: &str| condition::is_one_of(&types.written, told);
             guesses.is_empty() || guesses.iter_raw().any(is) == *holds
         }
         _ => true,
@@ -180,7 +180,7 @@ fn all_extensions() -> impl Iterator<Item = &'static str> {
 /// Whether a file whose type only its content tells may pass them all.
 fn content_alone_may_do(tests: &[Test]) -> bool {
     let types = tests.iter().filter_map(|(test, holds)| match test {
-        Condition::Type(types) => Some((types, *holds)),
+        Condition::Type(types) => Some((&types.written, *holds)),
         _ => None,
     });
     let types: Vec<_> = types.collect();

@@ -6,7 +6,7 @@ use globset::GlobSet;
 use regex::RegexBuilder;
 
 use super::super::age;
-use super::super::condition::{Comparison, Condition};
+use super::super::condition::{Comparison, Condition, Types};
 use super::super::diagnostic::{Diagnostic, listed};
 use super::super::word::{Token, Word};
 use super::{Outcome, Reader, fail};
@@ -72,7 +72,8 @@ impl Reader<'_> {
             "size" => self.size(),
             "type" => {
                 self.expect(&["is"])?;
-                self.list("a type like image/*", media_type).map(Condition::Type)
+                self.list("a type like image/*", media_type)
+                    .map(|types| Condition::Type(Types::new(types)))
             }
             "name" => {
                 self.expect(&["matches"])?;
