@@ -26,6 +26,16 @@ pub fn conflict_path(path: &Path, service: &str, checksum: Checksum, digits: usi
     })
 }
 
+/// The path whose name the copy at `path` has lost, if `path` is named like the copy of a conflict.
+pub fn original_path(path: &Path) -> Option<Path> {
+    let (stem, extension) = split_name(path.name());
+    let original = without_mark(stem);
+    if original.len() == stem.len() {
+        return None;
+    }
+    path.parent()?.join(&format!("{original}{extension}")).ok()
+}
+
 /// Stem and extension (with its dot); a leading dot begins no extension.
 pub(crate) fn split_name(name: &str) -> (&str, &str) {
     match name.rfind('.') {
@@ -63,6 +73,18 @@ mod tests {
         assert_eq!(name("d/report.txt"), "d/report (conflict nas a9993e3).txt");
         assert_eq!(name("Makefile"), "Makefile (conflict nas a9993e3)");
         assert_eq!(name(".bashrc"), ".bashrc (conflict nas a9993e3)");
+    }
+
+    #[test]
+    fn the_original_of_a_copy_is_told_by_its_name() {
+        let original = |path: &str| {
+            original_path(&Path::new(path).expect("valid")).map(|path| path.to_string())
+        };
+        assert_eq!(
+            original("d/report (conflict nas a9993e3).txt").as_deref(),
+            Some("d/report.txt")
+        );
+        assert_eq!(original("d (conflict x)/report.txt"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! order of statements doesn't matter. Nothing here copies or removes anything, reads a file or
 //! asks a clock; what a statement may look at stands in [`Facts`].
 
-mod age;
+pub mod age;
 mod automaton;
 mod check;
 mod condition;
@@ -103,6 +103,16 @@ impl Rules {
         let about_everything = (0..statements.len()).filter(is_general).collect();
         let laws = statements.iter().map(|statement| Law::of(statement, &names)).collect();
         Ok(Self { statements, laws, automaton, never, about_everything, names })
+    }
+
+    /// Whether any statement excludes anything.
+    pub fn may_exclude(&self) -> bool {
+        self.statements.iter().any(|it| it.verb == Verb::Never)
+    }
+
+    /// Whether any statement ever takes a file away from a service.
+    pub fn may_remove(&self) -> bool {
+        self.statements.iter().any(|it| matches!(it.verb, Verb::Move | Verb::Only))
     }
 
     /// Whether any statement names `service`.

@@ -188,7 +188,11 @@ impl Search<'_> {
             let is_current =
                 |held: &Option<(u8, _)>| held.is_some_and(|(it, _)| it == rec.revision);
             let all_sync = self.scope.modes.iter().all(|mode| *mode == Mode::Sync);
-            if all_sync && !rec.gone && !rec.holders.iter().any(is_current) {
+            if all_sync
+                && self.scope.rules.is_none()
+                && !rec.gone
+                && !rec.holders.iter().any(is_current)
+            {
                 return Err(format!("a living path that nobody holds: {rec:?}"));
             }
             let is_newer = |held: &(u8, _)| held.0 > rec.revision;
@@ -209,8 +213,12 @@ impl Search<'_> {
             let written_to = |service: &usize| scope.modes[*service] != Mode::Source;
             let bytes = |service: usize| spots[service].disk.map(|item| item.class);
             let first = (0..scope.services).find(|it| !written_to(it)).unwrap_or(0);
-            if (0..scope.services).any(|service| bytes(service) != bytes(first)) {
+            let targets = if scope.rules.is_some() { scope.targets } else { scope.services };
+            if (0..targets).any(|service| bytes(service) != bytes(first)) {
                 return Err("at rest, but not the same everywhere".to_owned());
+            }
+            if (targets..scope.services).any(|service| bytes(service).is_some()) {
+                return Err("at rest, but where the rules don't have it".to_owned());
             }
             let Some(rec) = state.records[path] else { continue };
             if rec.gone {
@@ -218,6 +226,9 @@ impl Search<'_> {
             }
             for (service, spot) in spots.iter().enumerate() {
                 let held = rec.holders[service];
+                if rec.leaving[service] > 0 {
+                    return Err(format!("at rest, but {service} is leaving: {rec:?}"));
+                }
                 if held != spot.disk.map(|item| (rec.revision, item)) {
                     return Err(format!("at rest, but {service} isn't on record: {rec:?}"));
                 }
