@@ -298,6 +298,7 @@ impl Referee {
                 continue;
             }
             if let Some(Some(record)) = records.get(path)
+                && self.world.need_of(path, Some(record), service) != Need::Evict
                 && self.children(service, path, record).await? == Children::Going
             {
                 fault.kind = FaultKind::Cancelled;

@@ -62,7 +62,7 @@ mod tests {
         ages.note(None);
         ages.note(Some(3_000_000_000));
         assert!(!ages.are_due());
-        tokio::time::advance(Duration::from_millis(1_000)).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
         assert!(ages.are_due());
         ages.begin();
         assert!(!ages.are_due());
