@@ -191,6 +191,15 @@ pub struct Explanation {
     pub holders: Vec<HolderStatus>,
     /// Names of the services that should hold it.
     pub targets: Vec<String>,
+    /// If it is restricted: names of the only services that may ever hold it.
+    #[serde(default)]
+    pub only: Option<Vec<String>>,
+    /// Whether the rules exclude it: it is not touched anywhere.
+    #[serde(default)]
+    pub excluded: bool,
+    /// When its age alone changes what the rules say, in milliseconds since the epoch.
+    #[serde(default)]
+    pub changes_at_ms: Option<u64>,
     /// The statements that placed it.
     pub statements: Vec<StatementStatus>,
     /// What is still to be done, and why.
@@ -206,6 +215,9 @@ pub struct HolderStatus {
     pub revision: u64,
     /// Whether it is the current revision.
     pub current: bool,
+    /// Whether it is removing what it holds, because the rules have it elsewhere.
+    #[serde(default)]
+    pub leaving: bool,
 }
 
 /// A rule in an [`Explanation`].
@@ -217,6 +229,9 @@ pub struct StatementStatus {
     pub text: String,
     /// Whether it matches the path.
     pub matches: bool,
+    /// If its globs match and its condition doesn't: the part of the condition that isn't met.
+    #[serde(default)]
+    pub unmet: Option<String>,
 }
 
 /// Work left in an [`Explanation`].

@@ -260,7 +260,9 @@ fn removal<P: Plug>(
     manner: Manner,
 ) -> Option<Event> {
     let (brake, path, record) = (&shared.brake, &finding.path, finding.record.as_ref());
-    if manner.is_unjudged() && moved_to.is_none() {
+    // What was ordered to be removed there was no user's removal.
+    let is_leaving = record.is_some_and(|record| record.is_leaving(shared.id));
+    if manner.is_unjudged() && moved_to.is_none() && !is_leaving {
         let announced = shared.announcer.known(path).is_some();
         if brake.waits_for_judgement(record, announced) {
             brake.removed(path.clone(), tag, record);
@@ -269,7 +271,7 @@ fn removal<P: Plug>(
     }
     brake.forget(path);
     let is_file = record.is_none_or(|record| record.content.kind != Kind::Directory);
-    if manner == Manner::Judged && is_file && moved_to.is_none() {
+    if manner == Manner::Judged && is_file && moved_to.is_none() && !is_leaving {
         brake.told_removal(path);
     }
     Some(Event::Gone { path: path.clone(), order: None, moved_to })

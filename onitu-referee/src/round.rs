@@ -6,7 +6,7 @@ use onitu_core::message::Event;
 use onitu_core::store::{Commit, Conflict};
 use onitu_core::{Fault, FaultKind, Kind, Mode, Need, Path, Record, ServiceId, Shard, Tag};
 
-use crate::decide::{Observed, decide, doubt};
+use crate::decide::{Observed, Witness, decide, doubt};
 use crate::world::World;
 
 /// An event whose turn has come: those before it, of its service and shard, are committed or in
@@ -49,11 +49,20 @@ pub struct Round {
     pub ended: Vec<Ended>,
     /// Services that no longer hold a path they held: their directories may be removable now.
     pub released: Vec<(ServiceId, Path)>,
+    /// When time alone may next ask something else of a path that was touched, in nanoseconds since
+    /// the epoch.
+    pub changes_at_ns: Option<i64>,
 }
 
 /// The paths whose records [`play`] needs for `events`.
 pub fn paths_needed(events: &[Arrived]) -> BTreeSet<Path> {
-    events.iter().map(|arrived| arrived.event.path().clone()).collect()
+    let origin = |arrived: &Arrived| match &arrived.event {
+        Event::Seen { moved_from, .. } => moved_from.clone(),
+        _ => None,
+    };
+    let paths =
+        events.iter().flat_map(|it| origin(it).into_iter().chain([it.event.path().clone()]));
+    paths.collect()
 }
 
 /// Decides `events` one after the other over `records` (which hold an entry for each path of
@@ -89,12 +98,19 @@ pub fn play(
         ended.changed = round.changed.contains(&ended.path);
         // Other rules may have asked for it: then the change of the record says nothing of it.
         let record = records.get(&ended.path).and_then(Option::as_ref);
-        if world.need_of(&ended.path, record, ended.service) == Need::Nothing {
+        let need = world.need_of(&ended.path, record, ended.service);
+        if need == Need::Nothing || stays(need, ended.fault.as_ref()) {
             let commit = round.commits.entry(Shard::of(&ended.path)).or_default();
             commit.pending.insert((ended.service, ended.path.clone()), false);
         }
     }
     round
+}
+
+/// Whether a directory could not be left because something is in it that nobody has told of: it
+/// stays, and that is no trouble.
+pub(crate) fn stays(need: Need, fault: Option<&Fault>) -> bool {
+    need == Need::Evict && fault.is_some_and(|fault| fault.kind == FaultKind::NotEmpty)
 }
 
 /// A record changed for another reason than an event.
@@ -128,8 +144,17 @@ fn play_one(
     let record = records.get(path).cloned().flatten();
     let observed =
         observed.filter(|seen| !is_none_of_ours(world, *service, path, record.as_ref(), seen));
+    let observed = observed.filter(|_| !world.excludes(path));
     if let Some(observed) = observed {
-        let mut after = decide(record.as_ref(), *service, world.mode(*service), &observed);
+        let evicts = |record: &Record| world.wish(path, record).evicted.contains(service);
+        let witness = Witness {
+            service: *service,
+            mode: world.mode(*service),
+            epoch: arrived.epoch,
+            is_evicted: record.as_ref().is_some_and(evicts),
+        };
+        let mut after = decide(record.as_ref(), &witness, &observed);
+        inherit_origin(records, event, record.as_ref(), after.as_mut());
         // Orders leave between rounds: only what was committed can be under way.
         if let (Some(before), Some(after), Some(committed)) = (&record, &mut after, committed) {
             doubt(before, after, &world.awaited(path, committed));
@@ -149,6 +174,21 @@ fn play_one(
         let (service, path) = (*service, path.clone());
         round.ended.push(Ended { service, path, order, fault, changed: false });
     }
+}
+
+/// A file that was renamed was first seen where its former name was.
+fn inherit_origin(
+    records: &BTreeMap<Path, Option<Record>>,
+    event: &Event,
+    before: Option<&Record>,
+    after: Option<&mut Record>,
+) {
+    let (Event::Seen { moved_from: Some(from), .. }, None, Some(after)) = (event, before, after)
+    else {
+        return;
+    };
+    let former = records.get(from).and_then(Option::as_ref);
+    after.origin = former.and_then(|former| former.origin).or(after.origin);
 }
 
 /// What an event says of its path, if anything; what it says of conflicts is noted in `commit`.
@@ -213,14 +253,19 @@ fn is_none_of_ours(
     let is_in_the_way = |record: &Record| {
         !record.gone && is_directory(record.content.kind) && !is_directory(state.content.kind)
     };
+    let is_target = || {
+        let seen = Record::new(state.content);
+        world.wish(path, record.unwrap_or(&seen)).targets.contains(&service)
+    };
     world.mode(service) == Mode::Backup
         && record.is_none_or(|r| r.holder(service).is_none() && !is_in_the_way(r))
-        && !world.targets(path).contains(&service)
+        && !is_target()
 }
 
-/// Whether nobody holds what was deleted, so that only an order under way could bring it back.
+/// Whether nobody holds what is recorded or was deleted, so that only an order under way could bring
+/// it back.
 pub fn is_buried(record: &Record) -> bool {
-    record.gone && record.holders.is_empty()
+    record.holders.is_empty()
 }
 
 /// Takes back what has served its purpose: the hint of a rename and the ancestors, once nobody is
@@ -233,6 +278,13 @@ pub(crate) fn tidy(world: &World, path: &Path, mut record: Record) -> Record {
     if is_more && !record.gone && world.needs(path, Some(&record)).is_empty() {
         record.moved = None;
         record.ancestors.clear();
+    }
+    if record.content.kind == Kind::Directory && !record.leaving.is_empty() {
+        // Whether a directory is still there isn't asked: nothing but its name could be lost.
+        let wish = world.wish(path, &record);
+        let due = |who: &ServiceId| onitu_core::need(&record, *who, &wish) == Need::Evict;
+        let still: Vec<ServiceId> = record.leaving.iter().map(|it| it.0).filter(due).collect();
+        record.leaving.retain(|(who, _)| still.contains(who));
     }
     record
 }
@@ -255,7 +307,11 @@ pub(crate) fn note_change(
             *commit.counts.held.entry(holder.service).or_default() += sign;
         }
     }
-    let (had, has) = (world.needs(path, before), world.needs(path, after));
+    let had = world.needs(path, before);
+    let wish = after.map(|after| world.wish(path, after)).unwrap_or_default();
+    let has = after.map(|after| world.needs_by(&wish, after)).unwrap_or_default();
+    round.changes_at_ns = round.changes_at_ns.into_iter().chain(wish.changes_at_ns).min();
+    let commit = round.commits.entry(Shard::of(path)).or_default();
     for (service, _) in &had {
         commit.pending.insert((*service, path.clone()), false);
     }

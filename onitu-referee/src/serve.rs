@@ -11,7 +11,7 @@ use onitu_core::bus::Bus;
 use onitu_core::message::{Batch, Event, Heartbeat, Reply, Request};
 use onitu_core::status::{REFEREE, Report};
 use onitu_core::store::{Incarnation, Store, StoreError};
-use onitu_core::{FaultKind, Path, Record, ServiceId, Shard, clock};
+use onitu_core::{FaultKind, Need, Path, Record, ServiceId, Shard, clock};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -21,9 +21,12 @@ use crate::round::{self, Arrived, Ended};
 use crate::sweep::Sweep;
 use crate::world::World;
 
+mod ages;
 mod dispatch;
+mod evict;
 mod link;
 
+use ages::Ages;
 use link::Link;
 
 /// Inputs that wait while a round is being committed; what comes beyond is lost news, and asked
@@ -56,6 +59,7 @@ pub struct Referee {
     inputs: mpsc::Receiver<Input>,
     to_inputs: mpsc::Sender<Input>,
     sweep: Option<Sweep>,
+    ages: Ages,
     /// Paths whose record has lately got a hint of a rename, and until when it counts as fresh.
     fresh: BTreeMap<Path, Instant>,
     next_order: u64,
@@ -75,6 +79,7 @@ impl Referee {
             inputs,
             to_inputs,
             sweep: None,
+            ages: Ages::default(),
             fresh: BTreeMap::new(),
             next_order: seed << 32,
         }
@@ -126,6 +131,7 @@ impl Referee {
     }
 
     async fn turn(&mut self, heard: Vec<Input>) -> Result<(), StoreError> {
+        self.world.now_ns = clock::now_ns();
         let mut arrived = Vec::new();
         for input in heard {
             self.take(input, &mut arrived);
@@ -135,6 +141,7 @@ impl Referee {
             if sweep.step(&self.world, self.store.as_ref()).await? {
                 self.sweep = Some(sweep);
             } else {
+                self.ages.swept(sweep.changes_at_ns);
                 // Tells the Core that all work this configuration means is on record.
                 let epoch = self.world.registry.version;
                 let report = Report { epoch, at_ms: clock::now_ms(), ..Report::default() };
@@ -182,6 +189,9 @@ impl Referee {
         let another = self.incarnation.as_ref() != Some(&incarnation);
         if another || registry != self.world.registry {
             self.adopt(World::new(registry), another).await?;
+        } else if self.sweep.is_none() && self.ages.are_due() {
+            tracing::debug!("some files have come to the age that the rules ask for");
+            self.begin_sweep();
         }
         self.incarnation = Some(incarnation);
         Ok(())
@@ -212,8 +222,14 @@ impl Referee {
         }
         tracing::info!(services = world.services().len(), "the configuration is in force");
         self.world = world;
-        self.sweep = Some(Sweep::default());
+        self.world.now_ns = clock::now_ns();
+        self.begin_sweep();
         Ok(())
+    }
+
+    fn begin_sweep(&mut self) {
+        self.ages.begin();
+        self.sweep = Some(Sweep::default());
     }
 
     fn take(&mut self, input: Input, arrived: &mut Vec<Arrived>) {
@@ -259,7 +275,8 @@ impl Referee {
                 round::play(&self.world, &mut records, events, clock::now_ms(), |path| {
                     self.is_in_flight(path, &ending)
                 });
-            self.note_problems(&mut round);
+            self.note_problems(&records, &mut round);
+            self.ages.note(round.changes_at_ns);
             self.store.commit(round.commits.into_iter().collect()).await?;
             self.after_commit(&records, &round.changed, round.ended, round.released);
             all.extend(records);
@@ -281,6 +298,7 @@ impl Referee {
                 continue;
             }
             if let Some(Some(record)) = records.get(path)
+                && self.world.need_of(path, Some(record), service) != Need::Evict
                 && self.children(service, path, record).await? == Children::Going
             {
                 fault.kind = FaultKind::Cancelled;
@@ -295,12 +313,18 @@ impl Referee {
         orders.into_iter().any(|order| !ending.contains(&order))
     }
 
-    fn note_problems(&mut self, round: &mut round::Round) {
+    fn note_problems(
+        &mut self,
+        records: &BTreeMap<Path, Option<Record>>,
+        round: &mut round::Round,
+    ) {
         for ended in &round.ended {
+            let record = records.get(&ended.path).and_then(Option::as_ref);
+            let need = self.world.need_of(&ended.path, record, ended.service);
             let Some((peer, _)) = self.peers.get_mut(&ended.service) else { continue };
             let shown = match &ended.fault {
-                Some(fault) => peer.failed(&ended.path, fault),
-                None => None,
+                Some(fault) if !round::stays(need, Some(fault)) => peer.failed(&ended.path, fault),
+                _ => None,
             };
             let clears = ended.fault.is_none() && peer.troubled.remove(&ended.path);
             if shown.is_some() || clears {
@@ -325,7 +349,7 @@ impl Referee {
             let need = self.world.need_of(&ended.path, record, ended.service);
             let Some((peer, _)) = self.peers.get_mut(&ended.service) else { continue };
             peer.ended(ended.order);
-            if need == onitu_core::Need::Nothing {
+            if need == Need::Nothing || round::stays(need, ended.fault.as_ref()) {
                 peer.done(&ended.path);
                 if record.is_some_and(round::is_buried) {
                     // It was kept for this order; looked at once more, it is forgotten.
@@ -355,8 +379,12 @@ impl Referee {
             }
         }
         for (service, path) in released {
-            if let (Some((peer, _)), Some(parent)) = (self.peers.get_mut(&service), path.parent()) {
-                peer.wake(&parent);
+            let Some(parent) = path.parent().filter(|parent| !parent.is_root()) else { continue };
+            let Some((peer, _)) = self.peers.get_mut(&service) else { continue };
+            peer.wake(&parent);
+            if self.world.may_evict() && !peer.waits_at(&parent) {
+                // It may have been what kept its directory from leaving.
+                peer.push(&parent);
             }
         }
     }

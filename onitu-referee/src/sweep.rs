@@ -5,13 +5,15 @@
 use onitu_core::store::{Cursor, Store, StoreError};
 use onitu_core::{Path, Record, Shard};
 
-use crate::round::{Round, is_buried, note_change, tidy};
+use crate::round::{Round, note_change, tidy};
 use crate::world::World;
 
 /// A sweep under way.
 #[derive(Default)]
 pub(crate) struct Sweep {
     cursor: Cursor,
+    /// When time alone asks something else of a path, in nanoseconds since the epoch.
+    pub(crate) changes_at_ns: Option<i64>,
 }
 
 impl Sweep {
@@ -31,6 +33,7 @@ impl Sweep {
                 }
             }
         }
+        self.changes_at_ns = self.changes_at_ns.into_iter().chain(round.changes_at_ns).min();
         if !round.commits.is_empty() {
             store.commit(round.commits.into_iter().collect()).await?;
         }
@@ -45,13 +48,25 @@ impl Sweep {
 }
 
 fn note(world: &World, path: &Path, record: &Record, round: &mut Round) {
-    for (service, _) in world.needs(path, Some(record)) {
+    if world.excludes(path) {
+        // Nobody is asked for anything, so that it can come back as if for the first time.
+        note_change(world, path, Some(record), None, round);
+        let commit = round.commits.entry(Shard::of(path)).or_default();
+        for service in world.services() {
+            commit.pending.insert((service.id, path.clone()), false);
+        }
+        return;
+    }
+    let wish = world.wish(path, record);
+    round.changes_at_ns = round.changes_at_ns.into_iter().chain(wish.changes_at_ns).min();
+    for (service, _) in world.needs_by(&wish, record) {
         let commit = round.commits.entry(Shard::of(path)).or_default();
         commit.pending.insert((service, path.clone()), true);
     }
     let after = tidy(world, path, record.clone());
-    // A tombstone without holders was kept for an order that an earlier Referee gave.
-    let after = Some(after).filter(|after| !is_buried(after));
+    // A tombstone without holders was kept for an order that an earlier Referee gave; what lives
+    // and nobody holds can't come back.
+    let after = Some(after).filter(|after| !after.holders.is_empty());
     if after.as_ref() != Some(record) {
         note_change(world, path, Some(record), after.as_ref(), round);
     }

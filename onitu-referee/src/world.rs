@@ -1,31 +1,27 @@
-//! What the decision needs to know of the configuration.
+//! What the decision needs to know of the configuration, and of the time.
 
-use onitu_core::rules::Rules;
 use onitu_core::store::Registry;
-use onitu_core::{Mode, Need, Path, Record, Service, ServiceId, need};
+use onitu_core::{InForce, Mode, Need, Path, Record, Service, ServiceId, Wish, need};
 
 /// The services and the rules, compiled.
 pub struct World {
     /// As registered by the Core.
     pub registry: Registry,
-    /// [`None`] when the registered ones can't be read: then nothing new is placed.
-    rules: Option<Rules>,
+    /// The time for which everything is decided, in nanoseconds since the epoch: rules may ask how
+    /// old a file is.
+    pub now_ns: i64,
+    in_force: InForce,
 }
 
 impl World {
     /// Compiles the registry's rules. The Core registers only rules that it has checked; should
     /// they be wrong all the same, nothing new is placed anywhere and the log says so.
     pub fn new(registry: Registry) -> Self {
-        let names: Vec<String> =
-            registry.services.iter().map(|service| service.name.clone()).collect();
-        let rules = match &registry.rules {
-            None => Some(Rules::everywhere()),
-            Some(text) => Rules::parse(text, &names).0,
-        };
-        if rules.is_none() {
+        let in_force = InForce::new(&registry);
+        if in_force.rules().is_none() {
             tracing::error!("the registered rules can't be read: nothing new is placed");
         }
-        Self { registry, rules }
+        Self { registry, now_ns: 0, in_force }
     }
 
     /// The configured services.
@@ -33,10 +29,19 @@ impl World {
         &self.registry.services
     }
 
-    /// Where the rules place `path`.
-    pub fn targets(&self, path: &Path) -> Vec<ServiceId> {
-        let rules = self.rules.as_ref();
-        rules.map(|rules| rules.targets(path, &self.registry.services)).unwrap_or_default()
+    /// What the rules want of a path with this record.
+    pub fn wish(&self, path: &Path, record: &Record) -> Wish {
+        self.in_force.wish(path, record, self.now_ns)
+    }
+
+    /// Whether anything is ever removed because of rules.
+    pub(crate) fn may_evict(&self) -> bool {
+        !self.registry.approved.is_empty()
+    }
+
+    /// Whether `path` is none of Onitu's business.
+    pub fn excludes(&self, path: &Path) -> bool {
+        self.in_force.excludes(path)
     }
 
     /// How `service` is used; services that are gone from the configuration count as two-way.
@@ -47,12 +52,16 @@ impl World {
     /// Which services have work at a path with this record, and what. In the services' order.
     pub fn needs(&self, path: &Path, record: Option<&Record>) -> Vec<(ServiceId, Need)> {
         let Some(record) = record else { return Vec::new() };
-        let targets = self.targets(path);
+        self.needs_by(&self.wish(path, record), record)
+    }
+
+    /// The same where it is known what the rules want.
+    pub(crate) fn needs_by(&self, wish: &Wish, record: &Record) -> Vec<(ServiceId, Need)> {
         self.registry
             .services
             .iter()
             .filter_map(|service| {
-                let wanted = need(record, service.id, targets.contains(&service.id));
+                let wanted = need(record, service.id, wish);
                 let written_to = !matches!(wanted, Need::Nothing | Need::Hash);
                 let allowed = !(written_to && service.mode == Mode::Source);
                 (allowed && wanted != Need::Nothing).then_some((service.id, wanted))

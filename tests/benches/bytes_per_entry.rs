@@ -190,6 +190,8 @@ fn record(at: usize, kind: Kind, services: u16) -> Record {
         holders: Vec::new(),
         moved: None,
         ancestors: Vec::new(),
+        origin: Some(ServiceId(1)),
+        leaving: Vec::new(),
     };
     for service in 1..=services {
         let mut tag = Tag([0; 6]);

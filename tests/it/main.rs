@@ -17,6 +17,7 @@ mod instances;
 mod kills;
 mod links;
 mod lost_elsewhere;
+mod moves;
 mod names;
 mod operations;
 mod paths;

@@ -11,13 +11,17 @@ mod flag {
     pub const KIND: u8 = 0b0000_0011;
     pub const GONE: u8 = 0b0000_0100;
     pub const EXECUTABLE: u8 = 0b0000_1000;
-    /// Checksum algorithm: 0 none, 1 SHA-1; 2 and 3 are kept for others.
-    pub const CHECKSUM: u8 = 0b0011_0000;
+    /// A SHA-1 checksum is there; another algorithm would be another format.
     pub const SHA1: u8 = 0b0001_0000;
+    /// The service it was first seen on follows the content.
+    pub const ORIGIN: u8 = 0b0010_0000;
     pub const MOVED: u8 = 0b0100_0000;
     /// Ancestors follow the content.
     pub const ANCESTORS: u8 = 0b1000_0000;
 }
+
+/// Added to the number of a holder that is leaving; the incarnation that was told follows its tag.
+const LEAVING: u64 = 1 << 16;
 
 /// A packed record that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,9 +35,6 @@ pub enum UnpackError {
     /// The kind is none that this program knows.
     #[error("its kind {0} is unknown")]
     Kind(u8),
-    /// The checksum's algorithm is none that this program knows.
-    #[error("its checksum algorithm {0} is unknown")]
-    Algorithm(u8),
     /// The path it moved from or to isn't UTF-8.
     #[error("the path it moved from or to is not UTF-8")]
     NotUtf8,
@@ -46,7 +47,7 @@ pub enum UnpackError {
 }
 
 impl Record {
-    /// Writes the record down; about 49 bytes for a file with a checksum and two holders.
+    /// Writes the record down; about 50 bytes for a file with a checksum and two holders.
     pub fn pack(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(64);
         bytes.push(self.flags());
@@ -57,6 +58,9 @@ impl Record {
             if let Some(checksum) = self.content.checksum {
                 bytes.extend(checksum.0);
             }
+        }
+        if let Some(origin) = self.origin {
+            put_varint(&mut bytes, origin.0.into());
         }
         if !self.ancestors.is_empty() {
             put_varint(&mut bytes, self.ancestors.len() as u64);
@@ -72,10 +76,15 @@ impl Record {
         let mut holders = self.holders.clone();
         holders.sort_by_key(|holder| holder.service);
         for holder in holders {
-            put_varint(&mut bytes, holder.service.0.into());
+            let leaving = self.leaving(holder.service);
+            let mark = if leaving.is_some() { LEAVING } else { 0 };
+            put_varint(&mut bytes, u64::from(holder.service.0) | mark);
             // Small for whoever is near the current revision, and any other can be told too.
             put_varint(&mut bytes, self.revision.wrapping_sub(holder.revision));
             bytes.extend(holder.tag.0);
+            if let Some(epoch) = leaving {
+                put_varint(&mut bytes, epoch);
+            }
         }
         bytes
     }
@@ -91,6 +100,7 @@ impl Record {
         kind | when(self.gone, flag::GONE)
             | when(file && self.content.executable, flag::EXECUTABLE)
             | when(read, flag::SHA1)
+            | when(self.origin.is_some(), flag::ORIGIN)
             | when(self.moved.is_some(), flag::MOVED)
             | when(!self.ancestors.is_empty(), flag::ANCESTORS)
     }
@@ -101,11 +111,15 @@ impl Record {
         let flags = rest.byte("flags")?;
         let revision = rest.varint("revision")?;
         let content = unpack_content(flags, &mut rest)?;
+        let origin = match flags & flag::ORIGIN {
+            0 => None,
+            _ => Some(unpack_service(rest.varint("origin")?)?),
+        };
         let ancestors = unpack_ancestors(flags, revision, &mut rest)?;
         let moved = if flags & flag::MOVED == 0 { None } else { Some(unpack_path(&mut rest)?) };
-        let holders = unpack_holders(revision, &mut rest)?;
+        let (holders, leaving) = unpack_holders(revision, &mut rest)?;
         let gone = flags & flag::GONE != 0;
-        Ok(Self { revision, gone, content, holders, moved, ancestors })
+        Ok(Self { revision, gone, content, holders, moved, ancestors, origin, leaving })
     }
 }
 
@@ -125,10 +139,9 @@ fn unpack_content(flags: u8, rest: &mut Reader<'_>) -> Result<Content, UnpackErr
         content.size = rest.varint("size")?;
         content.mtime_ns = i64::from_le_bytes(rest.array("mtime")?);
         content.executable = kind == Kind::File && flags & flag::EXECUTABLE != 0;
-        content.checksum = match flags & flag::CHECKSUM {
+        content.checksum = match flags & flag::SHA1 {
             0 => None,
-            flag::SHA1 => Some(Checksum(rest.array("checksum")?)),
-            other => return Err(UnpackError::Algorithm(other >> 4)),
+            _ => Some(Checksum(rest.array("checksum")?)),
         };
     }
     Ok(content)
@@ -163,23 +176,31 @@ fn unpack_path(rest: &mut Reader<'_>) -> Result<Path, UnpackError> {
     Ok(Path::new(text)?)
 }
 
-fn unpack_holders(revision: u64, rest: &mut Reader<'_>) -> Result<Vec<Holder>, UnpackError> {
+fn unpack_service(number: u64) -> Result<ServiceId, UnpackError> {
+    u16::try_from(number).map(ServiceId).map_err(|_| UnpackError::TooLarge("service"))
+}
+
+type Holders = (Vec<Holder>, Vec<(ServiceId, u64)>);
+
+fn unpack_holders(revision: u64, rest: &mut Reader<'_>) -> Result<Holders, UnpackError> {
     let mut holders: Vec<Holder> = Vec::new();
+    let mut leaving = Vec::new();
     while !rest.0.is_empty() {
         let number = rest.varint("holder's service")?;
-        let number = u16::try_from(number).map_err(|_| UnpackError::TooLarge("service"))?;
+        let is_leaving = number & !u64::from(u16::MAX) == LEAVING;
+        let service = unpack_service(if is_leaving { number & !LEAVING } else { number })?;
         let behind = rest.varint("holder's revision")?;
-        let holder = Holder {
-            service: ServiceId(number),
-            revision: revision.wrapping_sub(behind),
-            tag: Tag(rest.array("holder's tag")?),
-        };
-        if holders.last().is_some_and(|last| last.service > holder.service) {
+        let tag = Tag(rest.array("holder's tag")?);
+        let holder = Holder { service, revision: revision.wrapping_sub(behind), tag };
+        if holders.last().is_some_and(|last| last.service >= holder.service) {
             return Err(UnpackError::Disorder);
+        }
+        if is_leaving {
+            leaving.push((service, rest.varint("leaving holder's incarnation")?));
         }
         holders.push(holder);
     }
-    Ok(holders)
+    Ok((holders, leaving))
 }
 
 /// Seven bits a byte, lowest first, the eighth set on all but the last.

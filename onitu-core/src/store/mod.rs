@@ -139,6 +139,10 @@ pub struct Registry {
     pub services: Vec<Service>,
     /// The rules' text; [`None`] means everything goes everywhere.
     pub rules: Option<String>,
+    /// What a person has approved of removing: nothing is removed because of rules but what these
+    /// and [`Self::rules`] all have removed. Empty: nothing is.
+    #[serde(default)]
+    pub approved: Vec<String>,
 }
 
 impl Registry {

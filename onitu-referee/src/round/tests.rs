@@ -23,7 +23,9 @@ fn world_of(mode: Mode, rules: Option<&str>) -> World {
         options: BTreeMap::new(),
     };
     let services = vec![service(A, "a", Mode::Sync), service(B, "b", mode)];
-    World::new(Registry { version: 1, services, rules: rules.map(str::to_owned) })
+    let rules = rules.map(str::to_owned);
+    let approved = rules.iter().cloned().collect();
+    World::new(Registry { version: 1, services, rules, approved })
 }
 
 fn path(text: &str) -> Path {

@@ -24,6 +24,7 @@ pub(crate) struct Books {
     given_up: BTreeSet<(Path, Bytes)>,
     named: BTreeSet<Path>,
     put: BTreeSet<(usize, Path)>,
+    put_contents: BTreeSet<(usize, Path, Bytes)>,
     /// The names of all services, as conflict names tell them.
     services: Vec<String>,
     count: u64,
@@ -66,6 +67,7 @@ impl Books {
     /// The user of a service put a content at a path.
     pub(crate) fn put(&mut self, service: usize, path: &Path, content: &Bytes) {
         self.name(service, path);
+        self.put_contents.insert((service, path.clone(), content.clone()));
         if !content.is_empty() {
             self.written.insert(content.clone());
             if self.given_up.contains(&(path.clone(), content.clone())) {
@@ -113,6 +115,12 @@ impl Books {
     /// Everything is at rest: what was put somewhere is there, or gone for good.
     pub(crate) fn rest(&mut self) {
         self.put.clear();
+        self.put_contents.clear();
+    }
+
+    /// Whether the user of that service put this there, since the last rest.
+    pub(crate) fn has_put(&self, service: usize, path: &Path, content: &Bytes) -> bool {
+        self.put_contents.contains(&(service, path.clone(), content.clone()))
     }
 
     pub(crate) fn owed(&self) -> impl Iterator<Item = (&Bytes, &BTreeSet<Path>)> {

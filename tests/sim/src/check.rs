@@ -76,6 +76,8 @@ fn nothing_where_it_may_not_be(
         let forbidden = permits.first_forbidden(house, books, at, paths);
         let name = &member.service.name;
         ensure!(forbidden.is_none(), "I5: no rule places {forbidden:?} on {name}");
+        let received = permits.first_received(house, books, at, tree);
+        ensure!(received.is_none(), "I5: {received:?} may never come to {name}, and came");
     }
     Ok(())
 }

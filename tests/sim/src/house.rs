@@ -84,7 +84,13 @@ impl House {
     pub(crate) fn configure(&mut self, rules: Option<String>) {
         let present = self.members.iter().filter(|member| member.is_present);
         let services = present.map(|member| member.service.clone()).collect();
-        self.registry = Registry { version: self.registry.version + 1, services, rules };
+        let approved = std::mem::take(&mut self.registry.approved);
+        self.registry = Registry { version: self.registry.version + 1, services, rules, approved };
+    }
+
+    /// A person has approved of what the rules remove.
+    pub(crate) fn approve(&mut self) {
+        self.registry.approved = self.registry.rules.iter().cloned().collect();
     }
 
     /// The numbers of the configured services.

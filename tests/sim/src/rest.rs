@@ -24,7 +24,7 @@ pub(crate) async fn at_rest(house: &House) -> Result<()> {
                 as_recorded(member, &law, path, record, tree.get(path))?;
             }
         }
-        nothing_unrecorded(member, &records, &tree)?;
+        nothing_unrecorded(member, &law, &records, &tree)?;
     }
     for (path, record) in &records {
         nothing_left_over(house, path, record)?;
@@ -55,9 +55,18 @@ fn as_recorded(
         // A source isn't written to: it keeps what others have changed.
         return Ok(());
     }
-    let is_target = law.targets(path, service) && !record.gone;
+    let wish = law.wish(path, record);
+    let is_target = wish.targets.contains(&service.id) && !record.gone;
     let current = record.is_current_on(service.id);
-    ensure!(current || held.is_none(), "I2: {name} is behind at `{path}`: {record:?}");
+    let may_be_behind = wish.forbids(service.id);
+    let is_behind = !current && held.is_some() && !may_be_behind;
+    ensure!(!is_behind, "I2: {name} is behind at `{path}`: {record:?}");
+    let is_file = record.content.kind != Kind::Directory;
+    let has_left = !wish.evicted.contains(&service.id) || !wish.is_kept_without(record, service.id);
+    ensure!(
+        !is_file || has_left || held.is_none(),
+        "{name} should be without `{path}`: {record:?}"
+    );
     ensure!(current || !is_target, "I2: {name} should hold `{path}`: {record:?}");
     let Some(thing) = thing.filter(|_| current) else { return Ok(()) };
     let wanted = record.content;
@@ -79,11 +88,13 @@ fn as_recorded(
 /// What a two-way service or a source holds is on record.
 fn nothing_unrecorded(
     member: &Member,
+    law: &Law,
     records: &BTreeMap<Path, Record>,
     tree: &Tree,
 ) -> Result<()> {
     let Member { service, .. } = member;
-    for path in tree.keys().filter(|_| service.mode != Mode::Backup) {
+    let is_ours = |path: &&Path| service.mode != Mode::Backup && !law.excludes(path);
+    for path in tree.keys().filter(is_ours) {
         let held = records.get(path).is_some_and(|r| r.holder(service.id).is_some());
         ensure!(held, "{} holds `{path}`, its record doesn't say so", service.name);
     }
@@ -169,7 +180,8 @@ impl Picture {
     pub(crate) fn take(house: &House) -> Self {
         let services = house.members.iter().map(|member| {
             let mut work = member.storage.work();
-            if member.service.mode == Mode::Backup {
+            let never = house.registry.rules.as_ref().is_some_and(|it| it.contains("never"));
+            if member.service.mode == Mode::Backup || never {
                 // What is on no record is looked into by each scan.
                 work.reads = 0;
             }

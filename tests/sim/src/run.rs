@@ -93,6 +93,7 @@ impl Run {
         if rng.u32(0..3) == 0 {
             let names: Vec<String> = house.members.iter().map(|m| m.service.name.clone()).collect();
             house.configure(any_rules(&names, &mut rng));
+            house.approve();
         }
         for (member, nature) in house.members.iter().zip(&natures) {
             log.push(format!("{}: {nature}", member.service.name));
@@ -133,7 +134,7 @@ impl Run {
             }
             182..190 => trouble::service(house, rng),
             190..192 => trouble::clock(rng),
-            192..198 if self.is_changing => trouble::configuration(house, permits, rng).await,
+            192..198 if self.is_changing => trouble::configuration(house, permits, old, rng).await,
             198 => {
                 self.rest().await.context("in between")?;
                 "all is calm".to_owned()

@@ -24,7 +24,7 @@ use crate::status::Report;
 use crate::{Fault, Path, Record, ServiceId, Shard};
 
 /// The version of keys and encodings this program reads and writes.
-const LAYOUT_VERSION: u32 = 2;
+const LAYOUT_VERSION: u32 = 3;
 /// Keys or fields in one page of an iteration, more or less.
 const PAGE: usize = 512;
 

@@ -353,6 +353,7 @@ pub async fn the_registry_and_reports_are_read_back(store: &dyn Store) {
             options: BTreeMap::from([("root".to_owned(), "/ü \"x\"".into())]),
         }],
         rules: Some("sync everything to nas\n".to_owned()),
+        approved: vec!["move \"x\" to nas".to_owned()],
     };
     store.set_registry(&registry).await.unwrap();
     assert_eq!(store.registry().await.unwrap(), Some(registry));

@@ -62,6 +62,8 @@ pub fn record(revision: u64) -> Record {
         holders: Vec::new(),
         moved: None,
         ancestors: Vec::new(),
+        origin: None,
+        leaving: Vec::new(),
     };
     record.content.kind = crate::Kind::File;
     record.set_holder(ServiceId(1), revision, Tag::of(b"x"));

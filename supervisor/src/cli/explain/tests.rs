@@ -12,17 +12,20 @@ fn unknown() -> Explanation {
         checksum: None,
         holders: Vec::new(),
         targets: Vec::new(),
+        only: None,
+        excluded: false,
+        changes_at_ms: None,
         statements: Vec::new(),
         pending: Vec::new(),
     }
 }
 
 fn holder(service: &str, revision: u64) -> HolderStatus {
-    HolderStatus { service: service.to_owned(), revision, current: revision == 3 }
+    HolderStatus { service: service.to_owned(), revision, current: revision == 3, leaving: false }
 }
 
 fn statement(line: usize, text: &str, matches: bool) -> StatementStatus {
-    StatementStatus { line, text: text.to_owned(), matches }
+    StatementStatus { line, text: text.to_owned(), matches, unmet: None }
 }
 
 fn known() -> Explanation {
@@ -99,4 +102,38 @@ fn without_rules_everything_goes_everywhere() {
     let mut it = known();
     it.statements = vec![statement(0, "no rules: everything goes to every service", true)];
     assert_eq!(statements(&it), "no rules: everything goes to every service\n");
+}
+
+#[test]
+fn a_file_that_is_restricted_and_leaves_a_service() {
+    let mut it = known();
+    it.holders = vec![holder("laptop", 3), HolderStatus { leaving: true, ..holder("s3", 3) }];
+    it.targets = vec!["laptop".to_owned()];
+    it.only = Some(vec!["laptop".to_owned()]);
+    let mut unmet = statement(4, "sync \"**/*.jpg\" where size > 10 MB to s3", false);
+    unmet.unmet = Some("size > 10 MB".to_owned());
+    it.statements = vec![statement(2, "keep \"Photos/**\" only on laptop", true), unmet];
+    it.pending = vec![PendingStatus {
+        service: "s3".to_owned(),
+        work: "remove it, because the rules have it elsewhere".to_owned(),
+        reason: "its turn comes".to_owned(),
+    }];
+    insta::assert_snapshot!(text(&it, Paint::Plain), @r#"
+    Photos/cat.jpg
+      file, 1.1 MiB (1,234,567 bytes), revision 3, SHA-1 a9993e364706816aba3e25717850c26c9cd0d89d
+    held by
+      laptop  revision 3, current
+      s3      revision 3, is removing it
+    should be on
+      laptop
+    may be held only by
+      laptop
+    because of
+      line 2 of the rules: keep "Photos/**" only on laptop
+      not line 4: sync "**/*.jpg" where size > 10 MB to s3; not met: size > 10 MB
+    still to do
+      s3: remove it, because the rules have it elsewhere; its turn comes
+    "#);
+    it.excluded = true;
+    assert!(text(&it, Paint::Plain).contains("no service: it is excluded"));
 }
