@@ -28,33 +28,37 @@ pub fn warnings(judged: &[Judged]) -> Vec<Diagnostic> {
 /// `one` says nothing, because of `other`.
 fn no_effect(one: &Judged, other: &Judged, is_before: bool) -> Option<Diagnostic> {
     let (it, by) = (one.statement, other.statement);
-    if by.condition.is_some() || !other.reach.covers(one.reach.globs()) {
+    let (message, why) = match (it.verb, by.verb) {
+        (same, verb) if same == verb && says_no_more(it, by) => {
+            ("this statement says nothing new", "this says it already")
+        }
+        (same, verb) if same == verb => return None,
+        (_, Verb::Never) => ("this statement has no effect", "this leaves out all it names"),
+        (Verb::Sync, Verb::Move) => ("this statement has no effect", "this moves all it names"),
+        _ => return None,
+    };
+    if by.condition.is_some() || !other.reach.covers_all_of(&one.reach) {
         return None;
     }
-    let (message, why) = if it.verb == by.verb {
-        // Of two that say exactly the same, the later one is too much.
-        let is_alike = one.reach.covers(other.reach.globs()) && it.condition.is_none();
-        let (is_part, is_equal) = (names_part(it, by), names_part(it, by) && names_part(by, it));
-        let says_no_more = match it.verb {
-            Verb::Sync | Verb::Move | Verb::Never => is_part,
-            Verb::Only => is_equal,
-            Verb::Copies(_) => {
-                it.services.iter().map(|it| &it.name).eq(by.services.iter().map(|it| &it.name))
-            }
-        };
-        if !says_no_more || is_alike && is_equal && !is_before {
-            return None;
-        }
-        ("this statement says nothing new", "this says it already")
-    } else {
-        match (it.verb, by.verb) {
-            (_, Verb::Never) => ("this statement has no effect", "this leaves out all it names"),
-            (Verb::Sync, Verb::Move) => ("this statement has no effect", "this moves all it names"),
-            _ => return None,
-        }
-    };
+    // Of two that say exactly the same, the later one is too much.
+    let is_alike = it.verb == by.verb && it.condition.is_none() && says_no_more(by, it);
+    if is_alike && !is_before && one.reach.covers_all_of(&other.reach) {
+        return None;
+    }
     let problem = Diagnostic::warning(message, Some(it.span.clone()));
     Some(problem.mark(Some(by.span.clone()), why))
+}
+
+/// Whether `it` says no more than `by`, which begins with the same word, of the same files.
+fn says_no_more(it: &Statement, by: &Statement) -> bool {
+    let listed = |statement: &Statement| -> Vec<String> {
+        statement.services.iter().map(|named| named.name.clone()).collect()
+    };
+    match it.verb {
+        Verb::Sync | Verb::Move | Verb::Never => names_part(it, by),
+        Verb::Only => names_part(it, by) && names_part(by, it),
+        Verb::Copies(_) => listed(it) == listed(by),
+    }
 }
 
 /// A glob of `one` says nothing, because `other` leaves it out.

@@ -22,6 +22,8 @@ pub struct Reach {
     each: Vec<Glob>,
     /// Of these, the ones that a person wrote.
     written: Vec<Glob>,
+    /// Paths that stand for all that it matches; [`None`] if they are too many.
+    samples: Option<Vec<String>>,
 }
 
 impl Reach {
@@ -30,12 +32,18 @@ impl Reach {
         let each = statement.compared();
         let globs = statement.globs.is_some().then(|| set(&each));
         let first = statement.globs.iter().flatten().filter_map(|glob| glob.globs.first());
-        Self { globs, each, written: first.cloned().collect() }
+        let written = first.cloned().collect();
+        let samples = match globs {
+            None => samples("**"),
+            Some(_) => all_samples(&each),
+        };
+        Self { globs, each, written, samples }
     }
 
     /// Of globs alone.
     pub fn of_globs(globs: &[Glob]) -> Self {
-        Self { globs: Some(set(globs)), each: globs.to_vec(), written: globs.to_vec() }
+        let (each, written) = (globs.to_vec(), globs.to_vec());
+        Self { globs: Some(set(globs)), each, written, samples: all_samples(globs) }
     }
 
     /// What it matches; [`None`] stands for everything.
@@ -60,6 +68,12 @@ impl Reach {
     fn matches_all_of(&self, glob: &str) -> bool {
         let samples = samples(glob);
         samples.is_some_and(|all| !all.is_empty() && all.iter().all(|path| self.matches(path)))
+    }
+
+    /// Whether it surely matches all that `other` matches.
+    pub fn covers_all_of(&self, other: &Self) -> bool {
+        let matches_all = |samples: &Vec<String>| samples.iter().all(|path| self.matches(path));
+        other.samples.as_ref().is_some_and(matches_all)
     }
 
     /// A path that both match, the plainest of those that were tried.
@@ -97,6 +111,15 @@ impl Reach {
         }
         Some(found)
     }
+}
+
+fn all_samples(globs: &[Glob]) -> Option<Vec<String>> {
+    let mut found = Vec::new();
+    for glob in globs {
+        let mut more = samples(glob.glob()).filter(|samples| !samples.is_empty())?;
+        found.append(&mut more);
+    }
+    Some(found)
 }
 
 fn set(globs: &[Glob]) -> GlobSet {
