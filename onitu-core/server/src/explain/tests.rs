@@ -87,7 +87,8 @@ fn a_file_in_step_is_told_whole() {
         {
           "line": 0,
           "text": "no rules: everything goes to every service",
-          "matches": true
+          "matches": true,
+          "unmet": null
         }
       ],
       "pending": []
