@@ -4,6 +4,9 @@
 
 use crate::{Checksum, Path, limits};
 
+/// Directories that one service can set aside at one path.
+const DIRECTORIES_MAX: u32 = 1_000;
+
 /// The path at which `service`'s content with `checksum` is kept when another keeps `path`:
 /// `name (conflict SERVICE 1a2b3c4).ext`, with `digits` digits of the checksum (7 unless that name
 /// is taken by something else).
@@ -24,6 +27,20 @@ pub fn conflict_path(path: &Path, service: &str, checksum: Checksum, digits: usi
             .join(cut(&format!("{sum}{mark}"), limits::NAME_BYTES_MAX))
             .unwrap_or_else(|_| path.clone())
     })
+}
+
+/// The names to try in turn for what `service` has to set aside at `path`. A directory has no
+/// `checksum` that tells it from another: after the first names it is numbered.
+pub fn conflict_paths(
+    path: &Path,
+    service: &str,
+    checksum: Option<Checksum>,
+) -> impl Iterator<Item = Path> {
+    let numbers = if checksum.is_none() { 2..=DIRECTORIES_MAX } else { 1..=0 };
+    let sum = checksum.unwrap_or_else(|| Checksum::of(b""));
+    let numbered = numbers.map(|number: u32| (Checksum::of(number.to_string().as_bytes()), 7));
+    let tries = [7, 12, 20, 40].map(|digits| (sum, digits)).into_iter().chain(numbered);
+    tries.map(move |(sum, digits)| conflict_path(path, service, sum, digits))
 }
 
 /// Stem and extension (with its dot); a leading dot begins no extension.
@@ -51,6 +68,8 @@ fn cut(text: &str, bytes: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn name(path: &str) -> String {
@@ -63,6 +82,15 @@ mod tests {
         assert_eq!(name("d/report.txt"), "d/report (conflict nas a9993e3).txt");
         assert_eq!(name("Makefile"), "Makefile (conflict nas a9993e3)");
         assert_eq!(name(".bashrc"), ".bashrc (conflict nas a9993e3)");
+    }
+
+    #[test]
+    fn a_directory_finds_a_name_however_often_one_was_set_aside() {
+        let path = Path::new("d").expect("valid");
+        let names: BTreeSet<Path> = conflict_paths(&path, "nas", None).collect();
+        assert_eq!(names.len(), DIRECTORIES_MAX as usize + 3, "each name once");
+        let of_file = conflict_paths(&path, "nas", Some(Checksum::of(b"abc")));
+        assert_eq!(of_file.map(|path| path.as_str().len()).collect::<Vec<_>>(), [24, 29, 37, 57]);
     }
 
     #[test]

@@ -256,7 +256,7 @@ pub enum Action {
         /// The checksum of the content that keeps the name.
         unless: Option<Checksum>,
     },
-    /// Read what is there and tell its checksum.
+    /// Read what is there and tell it, a file with its checksum.
     Hash {
         /// State to read.
         expect: Tag,
@@ -287,7 +287,7 @@ pub enum Request {
         replay: Vec<(Shard, u64)>,
         /// At most [`crate::limits::ORDERS_IN_FLIGHT_MAX`].
         orders: Vec<Order>,
-        /// Orders that were overtaken.
+        /// Orders whose path's record has changed since they were given.
         cancel: Vec<u64>,
     },
     /// Whether everything that happened on the service before now has been announced.

@@ -21,7 +21,8 @@ pub enum Need {
     /// Something else is held here, but whether it differs is unknown until a holder of the
     /// current revision has told its checksum.
     AwaitChecksum,
-    /// Tell the checksum of the current revision: another service's content waits to be compared.
+    /// Tell what is there, with its checksum: another service's content waits to be compared with it,
+    /// or it is to take the place of a content that nobody has any more.
     Hash,
 }
 
@@ -30,6 +31,7 @@ pub enum Need {
 pub fn need(record: &Record, service: ServiceId, target: bool) -> Need {
     let held = record.holder(service);
     match held {
+        Some(_) if record.is_orphan() => Need::Hash,
         Some(holder) if holder.revision == Holder::FOREIGN => {
             if awaits_checksum(record) {
                 Need::AwaitChecksum
@@ -108,7 +110,9 @@ mod tests {
             ("foreign", live(&[(A, 3), (B, 0)]), B, true, Need::SetAside),
             ("foreign before the checksum", bare(&[(A, 3), (B, 0)]), B, true, Need::AwaitChecksum),
             ("asked for the checksum", bare(&[(A, 3), (B, 0)]), A, true, Need::Hash),
-            ("nobody left to ask", bare(&[(A, 2), (B, 0)]), B, true, Need::SetAside),
+            ("nobody has it any more", live(&[(A, 2), (B, 0)]), A, true, Need::Hash),
+            ("the same, foreign", bare(&[(A, 2), (B, 0)]), B, true, Need::Hash),
+            ("the same, absent", live(&[(A, 2)]), B, true, Need::Place),
             ("nobody asks", bare(&[(A, 3)]), A, true, Need::Nothing),
             ("deleted elsewhere", dead(&[(B, 2)]), B, true, Need::Remove),
             ("deleted here", dead(&[(B, 2)]), A, true, Need::Nothing),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use pack::UnpackError;
 
-use crate::{Checksum, Content, Path, ServiceId, Tag};
+use crate::{Checksum, Content, Kind, Path, ServiceId, Tag};
 
 /// What Onitu knows of one path. Only the Referee writes it; packed in the store (design §4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +121,13 @@ impl Record {
     /// Whether `service` holds the current revision of a living path.
     pub fn is_current_on(&self, service: ServiceId) -> bool {
         !self.gone && self.holder(service).is_some_and(|held| held.revision == self.revision)
+    }
+
+    /// Whether this is a living file that nobody holds as recorded: it was lost, and others have
+    /// only what stood there before, or something else.
+    pub fn is_orphan(&self) -> bool {
+        let is_file = self.content.kind != Kind::Directory;
+        !self.gone && is_file && self.current_holders().next().is_none()
     }
 
     /// The holders of the current revision; none for a tombstone.

@@ -288,6 +288,11 @@ impl Brake {
         self.state().recent.removed(path, Instant::now());
     }
 
+    /// An order removed a file: others did so first, and it is no loss of this service.
+    pub(crate) fn ordered_removal(&self) {
+        self.state().recent.ordered(Instant::now());
+    }
+
     /// New contents of `path` were told and count.
     pub(crate) fn told_change(&self, path: &Path) {
         if self.limits.max_change.is_some() {

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use onitu_core::conflict::conflict_path;
+use onitu_core::conflict::conflict_paths;
 use onitu_core::message::{Action, Event, Order, Origin};
 use onitu_core::{Checksum, Content, Fault, FaultKind, Kind, Path, State, Tag};
+use tokio::sync::Notify;
 
 use crate::hints::Hint;
 use crate::look::checksum;
@@ -17,17 +18,26 @@ use crate::transfer::{Failure, Puller, Side, Wanted};
 
 mod aside;
 
-/// Carries out `order` and announces how it ended.
-pub(crate) async fn carry_out<P: Plug>(shared: &Arc<Shared<P>>, puller: &Puller, order: Order) {
+/// Carries out `order` and announces how it ended. `overtaken` tells that the record has changed since.
+pub(crate) async fn carry_out<P: Plug>(
+    shared: &Arc<Shared<P>>,
+    puller: &Puller,
+    order: Order,
+    overtaken: &Notify,
+) {
     let claim = shared.claims.claim(&order.path).await;
     tracing::trace!(service = %shared.id, ?order, "begun");
-    let carrier = Carrier { shared, puller, order: &order };
+    let carrier = Carrier { shared, puller, order: &order, overtaken };
+    let removes_file = carrier.removes_file().await;
     let events = match carrier.act().await {
         Ok(events) => events,
         Err(fault) => carrier.explain(fault).await,
     };
     for event in events.iter().filter(|event| !matches!(event, Event::Failed { .. })) {
         shared.brake.forget(event.path());
+    }
+    if removes_file && events.iter().any(|event| matches!(event, Event::Gone { .. })) {
+        shared.brake.ordered_removal();
     }
     shared.announce(events).await;
     drop(claim);
@@ -37,6 +47,7 @@ struct Carrier<'a, P> {
     shared: &'a Arc<Shared<P>>,
     puller: &'a Puller,
     order: &'a Order,
+    overtaken: &'a Notify,
 }
 
 impl<P: Plug> Carrier<'_, P> {
@@ -71,10 +82,22 @@ impl<P: Plug> Carrier<'_, P> {
                     .expect_state(Some(*expect))
                     .await?
                     .ok_or_else(|| Fault::new(FaultKind::Changed, format!("`{path}` is gone")))?;
-                state.content.checksum = Some(checksum(self.plug(), path, &state).await?);
+                if state.content.kind != Kind::Directory {
+                    state.content.checksum = Some(checksum(self.plug(), path, &state).await?);
+                }
                 Ok(vec![self.seen(state)])
             }
         }
+    }
+
+    /// Whether the order removes a file, as far as the record tells: the brake wants to know.
+    async fn removes_file(&self) -> bool {
+        if !matches!(self.order.action, Action::Remove { .. }) {
+            return false;
+        }
+        let records = self.shared.store.get(std::slice::from_ref(&self.order.path)).await;
+        let record = records.ok().and_then(|records| records.into_iter().next().flatten());
+        record.is_some_and(|record| record.content.kind != Kind::Directory)
     }
 
     /// Fails if the order was computed from less than was told of its paths: what it expects may
@@ -128,7 +151,8 @@ impl<P: Plug> Carrier<'_, P> {
                 revision,
                 source_name: self.shared.name_of(source.service),
             };
-            match self.puller.fetch(self.plug(), &wanted, *source).await {
+            let overtaken = self.wait_until_overtaken(revision);
+            match self.puller.fetch(self.plug(), &wanted, *source, overtaken).await {
                 Ok(arrived) => {
                     self.tell_fetched(&wanted, arrived.content).await?;
                     return arrived.place().await;
@@ -143,6 +167,21 @@ impl<P: Plug> Carrier<'_, P> {
             last.kind = FaultKind::NotFound;
         }
         Err(last)
+    }
+
+    /// Returns when the path is certainly not to hold `revision` any more; the record also changes
+    /// when others have got it.
+    async fn wait_until_overtaken(&self, revision: u64) {
+        loop {
+            self.overtaken.notified().await;
+            let records = self.shared.store.get(std::slice::from_ref(&self.order.path)).await;
+            let Ok(record) = records.map(|records| records.into_iter().next().flatten()) else {
+                continue;
+            };
+            if record.is_none_or(|record| record.gone || record.revision != revision) {
+                return;
+            }
+        }
     }
 
     /// Nothing is placed whose checksum isn't on record: should this process die before it tells
@@ -232,8 +271,7 @@ impl<P: Plug> Carrier<'_, P> {
         if !is_directory && Some(sum) == unless {
             return Ok(vec![self.seen(state)]);
         }
-        for digits in [7, 12, 20, 40] {
-            let kept = conflict_path(path, &self.shared.name, sum, digits);
+        for kept in conflict_paths(path, &self.shared.name, state.content.checksum) {
             if kept == *path {
                 // It bears the name of an earlier conflict already, and lost that one too.
                 continue;

@@ -4,13 +4,14 @@
 //! any other. Asked twice, the second is dropped while the first is under way, and finds its work
 //! done afterwards.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onitu_core::bus::{BusError, Replier};
 use onitu_core::message::{Action, Event, Order, Reply, Request, decode, encode};
 use onitu_core::{Fault, FaultKind, Path, Shard, limits};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::carry::carry_out;
@@ -36,7 +37,8 @@ pub(crate) struct Orders<P> {
 
 #[derive(Default)]
 struct UnderWay {
-    orders: BTreeSet<u64>,
+    /// With what wakes a transfer that may have been overtaken.
+    orders: BTreeMap<u64, Arc<Notify>>,
     /// Given up before they began.
     cancelled: BTreeSet<u64>,
 }
@@ -103,20 +105,24 @@ impl<P: Plug> Orders<P> {
         }
         {
             let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            let begun: Vec<u64> =
-                cancel.into_iter().filter(|id| under_way.orders.contains(id)).collect();
-            under_way.cancelled.extend(begun);
+            for id in cancel {
+                if let Some(overtaken) = under_way.orders.get(&id) {
+                    overtaken.notify_one();
+                    under_way.cancelled.insert(id);
+                }
+            }
         }
         for order in orders {
             let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            if under_way.orders.insert(order.id) {
+            if let Entry::Vacant(free) = under_way.orders.entry(order.id) {
+                let overtaken = free.insert(Arc::default()).clone();
                 drop(under_way);
-                self.begin(order);
+                self.begin(order, overtaken);
             }
         }
     }
 
-    fn begin(&mut self, order: Order) {
+    fn begin(&mut self, order: Order, overtaken: Arc<Notify>) {
         let is_large = matches!(&order.action,
             Action::Pull { content, .. } if content.size > limits::INLINE_BYTES_MAX);
         let permits = if is_large { self.large.clone() } else { self.small.clone() };
@@ -137,7 +143,7 @@ impl<P: Plug> Orders<P> {
                 let path = order.path.clone();
                 shared.announcer.announce(vec![Event::Failed { path, order: id, fault }]).await;
             } else {
-                carry_out(&shared, &puller, order).await;
+                carry_out(&shared, &puller, order, &overtaken).await;
             }
             shared.announcer.end_order(id, &paths);
             let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);

@@ -147,7 +147,8 @@ impl Puller {
 
     /// Fetches `wanted` from `from`; what has arrived is complete and verified, and waits to be put
     /// in place. May be repeated. Dropping the future cancels the transfer; what was written stays for a
-    /// later attempt at the same content.
+    /// later attempt at the same content. When `overtaken` ends first it is `Changed`, and what was
+    /// written is thrown away: nobody wants it any more.
     ///
     /// Faults of the source say its name. `Corrupt`: length or checksum are not what was promised.
     /// `Changed`: the source no longer has that state, or the destination isn't as expected.
@@ -158,8 +159,9 @@ impl Puller {
         plug: &P,
         wanted: &Wanted,
         from: Origin,
+        overtaken: impl Future<Output = ()>,
     ) -> Result<Arrived<P>, Failure> {
-        Attempt::new(self, plug, wanted, from).run().await
+        Attempt::new(self, plug, wanted, from).run(overtaken).await
     }
 
     /// Fetches and puts in place at once; tells the new state, checksum included.
@@ -170,7 +172,7 @@ impl Puller {
         wanted: &Wanted,
         from: Origin,
     ) -> Result<State, Failure> {
-        let arrived = self.fetch(plug, wanted, from).await?;
+        let arrived = self.fetch(plug, wanted, from, std::future::pending()).await?;
         arrived.place().await.map_err(|fault| Failure { side: Side::Here, fault })
     }
 

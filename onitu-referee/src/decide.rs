@@ -80,15 +80,13 @@ pub fn decide(
             }),
         },
         Observed::Gone { moved_to } => {
-            record.map(|record| after_gone(record, service, mode, moved_to.as_ref()))
+            record.and_then(|record| after_gone(record, service, mode, moved_to.as_ref()))
         }
         Observed::Occupied => record.map(|record| after_occupied(record, service, mode)),
         Observed::Removed if record.is_some_and(|record| record.gone) => {
-            record.map(|record| after_gone(record, service, mode, None))
+            record.and_then(|record| after_gone(record, service, mode, None))
         }
-        Observed::Lost | Observed::Removed => {
-            record.and_then(|record| after_lost(record, service))
-        }
+        Observed::Lost | Observed::Removed => record.and_then(|record| after_lost(record, service)),
         Observed::Restored(state) => Some(match record {
             None => first_seen(service, state, None),
             Some(record) => {
@@ -103,9 +101,10 @@ pub fn decide(
     }
 }
 
-/// Whether `service` alone has what is recorded: then nobody could put anything back there.
+/// Whether `service` alone has what is recorded, or nobody: then nobody could put anything back there.
 fn has_nobody_behind_it(record: Option<&Record>, service: ServiceId) -> bool {
-    record.is_some_and(|r| r.is_current_on(service) && r.current_holders().count() == 1)
+    let alone = |r: &Record| r.is_current_on(service) && r.current_holders().count() == 1;
+    record.is_some_and(|r| alone(r) || r.is_orphan())
 }
 
 fn without_backup(mode: Mode) -> Mode {
@@ -160,6 +159,9 @@ impl Seen<'_> {
         if self.restored && is_current {
             // Whoever deletes what stood there before doesn't know of this.
             return self.new_revision();
+        }
+        if self.record.is_orphan() {
+            return self.adopted();
         }
         if held.is_some_and(|held| held.tag == self.state.tag) {
             let foreign = held.is_some_and(|held| held.revision == Holder::FOREIGN);
@@ -269,6 +271,14 @@ impl Seen<'_> {
         after
     }
 
+    /// Nobody has what is recorded any more: whatever a service has takes its place. What is lost
+    /// is no earlier revision, for who finds it again wants it back.
+    fn adopted(&self) -> Record {
+        let mut after = self.new_revision();
+        after.ancestors.clone_from(&self.record.ancestors);
+        after
+    }
+
     fn conflict(&self) -> Record {
         let is_directory = |kind: Kind| kind == Kind::Directory;
         let directory_wins = is_directory(self.state.content.kind) && self.mode != Mode::Backup;
@@ -304,21 +314,27 @@ impl Seen<'_> {
     }
 }
 
-fn after_gone(record: &Record, service: ServiceId, mode: Mode, moved_to: Option<&Path>) -> Record {
+fn after_gone(
+    record: &Record,
+    service: ServiceId,
+    mode: Mode,
+    moved_to: Option<&Path>,
+) -> Option<Record> {
     let deletes = record.is_current_on(service) && mode != Mode::Backup;
     let mut after = record.clone();
     if !after.drop_holder(service) {
-        return after;
+        return Some(after);
     }
     if deletes {
         after.revision += 1;
         after.gone = true;
         after.moved = moved_to.cloned();
     }
-    after
+    (after.gone || !after.holders.is_empty()).then_some(after)
 }
 
-/// The service has nothing any more and is due the record's content again.
+/// The service has nothing any more and is due the record's content again. Where nobody has that, an
+/// earlier content that somebody still has takes its place ([`Record::is_orphan`]).
 fn after_lost(record: &Record, service: ServiceId) -> Option<Record> {
     let mut after = record.clone();
     after.drop_holder(service);

@@ -109,6 +109,24 @@ fn rejected_removals_come_back_where_they_were_removed() {
 }
 
 #[test]
+fn rejected_removals_of_what_only_one_had_come_back_as_others_still_have_it() {
+    let house = house(40);
+    house.tell(&["pause", "b"]);
+    for at in 0..30 {
+        house.files("a").write(name(at), format!("edited {at}, and nobody got it"));
+    }
+    soon("the edits are known", || house.service("b").is_some_and(|it| it["pending"] == 30));
+    remove_most(&house);
+    soon("they are held", || house.service("a").is_some_and(|it| it["held"]["removed"] == 30));
+    house.tell(&["approve", "a", "--reject", "--yes"]);
+    house.tell(&["resume", "b"]);
+    house.wait();
+    house.assert_alike();
+    assert_eq!(files_in(&house, "a"), 40);
+    assert_eq!(house.files("a").read(name(3)).unwrap(), b"precious 3");
+}
+
+#[test]
 fn a_folder_that_was_emptied_while_stopped_is_held_and_again_after_a_restart() {
     let mut house = house(40);
     house.stop();
@@ -244,6 +262,24 @@ fn removals_on_both_sides_are_held_on_both() {
     is_ready(&house, "b");
     house.assert_alike();
     assert_eq!(files_in(&house, "a"), 10);
+}
+
+#[test]
+fn what_others_removed_in_the_same_minute_does_not_make_the_folder_smaller() {
+    let house = house(60);
+    for at in 0..30 {
+        house.files("b").remove(name(at));
+    }
+    house.wait();
+    assert_eq!(files_in(&house, "a"), 30);
+    // More than half of what is left, but not of what there was.
+    for at in 30..48 {
+        house.files("a").remove(name(at));
+    }
+    house.wait();
+    is_ready(&house, "a");
+    house.assert_alike();
+    assert_eq!(files_in(&house, "b"), 12);
 }
 
 #[test]

@@ -69,3 +69,63 @@ fn fields_of_a_newer_minor_version_are_ignored() {
     let read: Heartbeat = decode(&bytes).unwrap();
     assert_eq!(read, Heartbeat { service: ServiceId(1), epoch: 2, last: vec![3] });
 }
+
+/// The variant's name and its fields, as they are written.
+fn written(message: &impl Serialize) -> (String, Vec<String>) {
+    match serde_json::to_value(message).expect("it can be written") {
+        serde_json::Value::String(name) => (name, Vec::new()),
+        serde_json::Value::Object(variant) => {
+            let (name, fields) = variant.into_iter().next().expect("a variant");
+            let fields = fields.as_object().map(|fields| fields.keys().cloned().collect());
+            (name, fields.unwrap_or_default())
+        }
+        other => panic!("no variant: {other}"),
+    }
+}
+
+#[test]
+fn the_protocol_tells_every_event_and_request_with_its_fields() {
+    let path = || Path::new("a").expect("valid");
+    let fault = Fault::new(crate::FaultKind::Full, "full");
+    let (content, order) = (state().content, Some(1));
+    let placed = Some(1);
+    let (moved_from, set_aside_from) = (Some(path()), Some(path()));
+    let events = [
+        Event::Seen { path: path(), state: state(), order, placed, moved_from, set_aside_from },
+        Event::Gone { path: path(), order, moved_to: None },
+        Event::Failed { path: path(), order: 1, fault },
+        Event::Lost { path: path() },
+        Event::Rotten { path: path(), state: state() },
+        Event::Fetched { path: path(), revision: 1, content },
+        Event::Resolved { path: path() },
+        Event::Restored { path: path(), state: state() },
+    ];
+    let (acknowledged, replay, orders) = (Vec::new(), Vec::new(), Vec::new());
+    let query = TrashQuery { below: path(), after_ms: 0, cursor: None, limit: 1 };
+    let resolve = ResolveRequest {
+        path: path(),
+        expect: None,
+        kept: path(),
+        expect_kept: state().tag,
+        way: crate::resolve::Way::TakeCopy,
+    };
+    let requests = [
+        Request::Orders { epoch: 1, acknowledged, replay, orders, cancel: Vec::new() },
+        Request::Settle,
+        Request::Rescan,
+        Request::Brake(Approval::default()),
+        Request::Trash(query),
+        Request::Restore { id: 1, items: Vec::new() },
+        Request::Verify(VerifyRequest::Progress { id: 1 }),
+        Request::Resolve(Box::new(resolve)),
+    ];
+    let protocol = include_str!("../../../docs/protocol.md");
+    let all = events.iter().map(written).chain(requests.iter().map(written));
+    for (name, fields) in all {
+        let mut lines = protocol.lines().filter(|line| line.starts_with(&format!("| `{name}` |")));
+        assert!(
+            lines.any(|line| fields.iter().all(|field| line.contains(field.as_str()))),
+            "`{name}` with {fields:?} isn't in docs/protocol.md"
+        );
+    }
+}

@@ -22,6 +22,8 @@ const NAMES_MAX: usize = 32_768;
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     removals: Counts,
+    /// Files that orders removed: nobody's loss here, and what the service held before has them.
+    ordered: Counts,
     /// Files that were made just now, as far as there is room: what comes and goes at once was
     /// nobody's loss.
     appeared: BTreeMap<Path, Instant>,
@@ -108,7 +110,16 @@ impl Recent {
         }
     }
 
-    /// How many files were removed.
+    pub(super) fn ordered(&mut self, now: Instant) {
+        self.ordered.add(now);
+    }
+
+    /// How many files were removed, by anybody: so many fewer does the service hold.
+    pub(super) fn gone(&mut self, now: Instant) -> u64 {
+        self.removals.sum(now) + self.ordered.sum(now)
+    }
+
+    /// How many files were removed by others than orders.
     pub(super) fn removals(&mut self, now: Instant) -> u64 {
         self.removals.sum(now)
     }
@@ -139,6 +150,18 @@ mod tests {
         assert_eq!(recent.removals(begin + Duration::from_secs(59)), 30);
         assert_eq!(recent.removals(begin + Duration::from_secs(69)), 20);
         assert_eq!(recent.removals(begin + Duration::from_secs(89)), 0);
+    }
+
+    #[test]
+    fn what_orders_removed_is_gone_but_no_removal_for_a_minute() {
+        let begin = Instant::now();
+        let mut recent = Recent::default();
+        for _ in 0..30 {
+            recent.ordered(begin);
+        }
+        recent.removed(&path("a"), begin + PASSING);
+        assert_eq!((recent.removals(begin + PASSING), recent.gone(begin + PASSING)), (1, 31));
+        assert_eq!((recent.removals(begin + MINUTE), recent.gone(begin + MINUTE)), (1, 1));
     }
 
     #[test]

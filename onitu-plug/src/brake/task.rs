@@ -46,8 +46,16 @@ struct Tally {
     waiting: u64,
     /// Files that were told within the last minute and count.
     told: u64,
-    /// Removals among those: files that are no longer counted.
+    /// Files that were removed within the last minute, be it by orders: they are no longer counted.
     gone: u64,
+}
+
+impl Tally {
+    /// How many files there were before, where there are now `files` of which those that wait are
+    /// counted.
+    fn before(&self, files: u64) -> u64 {
+        files + self.gone
+    }
 }
 
 /// Judges and tells what waits, for ever.
@@ -125,9 +133,9 @@ impl Brake {
         let now = Instant::now();
         let mut state = self.state();
         let State { removed, changed, recent, .. } = &mut *state;
-        let gone = recent.removals(now);
+        let gone = recent.gone(now);
         let (pile, told) = match what {
-            What::Removed => (removed, gone),
+            What::Removed => (removed, recent.removals(now)),
             What::Changed => {
                 let told = recent.changes(now, |path| changed.contains(path));
                 (changed, told)
@@ -223,13 +231,13 @@ async fn exceeded<P: Plug>(
     let count = tally.waiting + tally.told;
     let gone = shared.announcer.gone();
     let known = brake.state().files;
-    let least = known.files.saturating_sub(gone.saturating_sub(known.gone)) + tally.gone;
+    let least = tally.before(known.files.saturating_sub(gone.saturating_sub(known.gone)));
     if brake.limits.is_harmless(what, count, least) {
         return Ok(None);
     }
     let files = count_files(shared).await?;
     brake.state().files = Counted { files, gone };
-    let of = files + tally.gone;
+    let of = tally.before(files);
     Ok((tally.waiting > 0 && brake.limits.is_exceeded(what, count, of)).then_some(of))
 }
 
@@ -296,5 +304,51 @@ async fn carry_out<P: Plug>(
 fn find_the_rest<P: Plug>(shared: &Arc<Shared<P>>) {
     if shared.brake.state().rest.is_some() {
         shared.hints.rescan("more was removed at once than is remembered");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use onitu_core::{Mode, Service, ServiceId, Tag};
+
+    use super::*;
+
+    fn brake() -> Brake {
+        Brake::new(&Service {
+            id: ServiceId(1),
+            name: "a".to_owned(),
+            driver: "memory".to_owned(),
+            mode: Mode::Sync,
+            paused: false,
+            options: BTreeMap::new(),
+        })
+    }
+
+    #[test]
+    fn what_orders_removed_within_the_minute_makes_the_service_no_smaller() {
+        // Removed by orders, told before, waiting; now held; whether that is too much.
+        let table = [
+            (0, 0, 30, 60, 60, false),
+            (0, 0, 31, 60, 60, true),
+            (30, 0, 16, 30, 60, false),
+            (30, 0, 30, 30, 60, false),
+            (30, 15, 16, 15, 60, true),
+            (59, 0, 1, 1, 60, false),
+        ];
+        for (ordered, told, waiting, files, before, exceeded) in table {
+            let brake = brake();
+            let path = |at: u64| Path::new(&at.to_string()).expect("a valid path");
+            (0..ordered).for_each(|_| brake.ordered_removal());
+            (0..told).for_each(|at| brake.told_removal(&path(1_000 + at)));
+            (0..waiting).for_each(|at| brake.removed(path(at), Tag::of(b"x"), None));
+            let tally = brake.tally(What::Removed).expect("something waits");
+            let of = tally.before(files);
+            assert_eq!(of, before, "{ordered} {told} {waiting}");
+            let count = tally.waiting + tally.told;
+            let is_exceeded = brake.limits.is_exceeded(What::Removed, count, of);
+            assert_eq!(is_exceeded, exceeded, "{ordered} {told} {waiting}");
+        }
     }
 }

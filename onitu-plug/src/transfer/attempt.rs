@@ -76,15 +76,33 @@ impl<'a, P: Plug> Attempt<'a, P> {
         Self { puller, plug, wanted, from, landing, pace: Pace::new(0), credit: 0, owed: 0, shown }
     }
 
-    pub(super) async fn run(mut self) -> Result<Arrived<P>, Failure> {
+    pub(super) async fn run(
+        mut self,
+        overtaken: impl Future<Output = ()>,
+    ) -> Result<Arrived<P>, Failure> {
         if self.wanted.content.kind == Kind::Directory {
             let text = format!("the directory `{}` can't be fetched", self.wanted.path);
             return Err(here(Fault::new(FaultKind::Bug, text)));
         }
-        let (reserved, credit) = self.puller.reserve(self.wanted).await.map_err(here)?;
+        let mut overtaken = pin!(overtaken);
+        let wanted = self.wanted;
+        let newer = || {
+            let text = format!("`{}` was overtaken by a newer revision", wanted.path);
+            here(Fault::new(FaultKind::Changed, text))
+        };
+        let (reserved, credit) = tokio::select! {
+            biased;
+            () = &mut overtaken => return Err(newer()),
+            reserved = self.puller.reserve(self.wanted) => reserved.map_err(here)?,
+        };
         self.credit = credit;
         self.pace = Pace::new(credit);
-        let fetched = self.fetch().await;
+        let fetched = tokio::select! {
+            biased;
+            () = &mut overtaken => None,
+            fetched = self.fetch() => Some(fetched),
+        };
+        let fetched = fetched.unwrap_or_else(|| Err(newer()));
         // What is written now is no longer on its way.
         drop(reserved);
         self.shown = None;

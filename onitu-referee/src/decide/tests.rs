@@ -297,6 +297,26 @@ fn a_rename_leaves_hints_on_both_sides() {
 }
 
 #[test]
+fn a_lost_file_comes_back_as_what_others_still_have_of_it() {
+    let before = record(5, file("x"), &[(A, 5, "a"), (B, 4, "b"), (C, 0, "c")]);
+    let lost = after(&before, A, &Observed::Lost);
+    assert_eq!(lost, record(5, file("x"), &[(B, 4, "b"), (C, 0, "c")]));
+    assert!(lost.is_orphan());
+    // Nobody can give A what it lost: B and C are asked what they have, and the first keeps the name.
+    let adopted = after(&lost, B, &seen(file("yy"), "b"));
+    assert_eq!(adopted, record(6, file("yy"), &[(B, 6, "b"), (C, 0, "c")]));
+    // Who finds the lost content again has no earlier revision of it.
+    let found = after(&adopted, A, &seen(file("x"), "a2"));
+    assert_eq!(found.holder(A).map(|held| held.revision), Some(Holder::FOREIGN));
+    // Even what a backup has; and if they have nothing either, nothing is left to wait for.
+    let backup = decide(Some(&lost), B, Mode::Backup, &seen(file("yy"), "b"));
+    assert_eq!(backup, Some(adopted));
+    let alone = record(5, file("x"), &[(B, 4, "b")]);
+    assert_eq!(decide(Some(&alone), B, Mode::Sync, &gone()), None);
+    assert_eq!(decide(Some(&before), C, Mode::Sync, &gone()).map(|it| it.holders.len()), Some(2));
+}
+
+#[test]
 fn a_backup_is_never_followed() {
     let before = record(2, file("x"), &[(A, 2, "a"), (B, 2, "b")]);
     let backup = |observed: &Observed| decide(Some(&before), B, Mode::Backup, observed);

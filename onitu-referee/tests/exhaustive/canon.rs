@@ -1,6 +1,7 @@
 //! States that are the same but for names: services, contents, tags, times and revisions are
 //! interchangeable, so each state is written down with the names that give the smallest text.
 
+use crate::forget::forget;
 use crate::state::{
     DIRECTORY, Item, Kinds, News, PATHS_MAX, Rec, SERVICES_MAX, Scope, Spot, State, Task, Told, bit,
 };
@@ -125,17 +126,22 @@ trait Port {
     }
 }
 
-/// Which revisions a state speaks of.
+/// Which revisions and contents a state speaks of.
 #[derive(Default)]
-struct Revisions([u64; PATHS_MAX]);
+struct Spoken {
+    revisions: [u64; PATHS_MAX],
+    classes: u8,
+}
 
-impl Port for Revisions {
+impl Port for Spoken {
     fn byte(&mut self, _: &mut u8) {}
-    fn class(&mut self, _: &mut u8) {}
+    fn class(&mut self, value: &mut u8) {
+        self.classes |= bit(*value);
+    }
     fn stamp(&mut self, _: &mut u8) {}
     fn id(&mut self, _: usize, _: &mut u8) {}
     fn revision(&mut self, path: usize, value: &mut u8) {
-        self.0[path] |= 1 << *value;
+        self.revisions[path] |= 1 << *value;
     }
 }
 
@@ -223,11 +229,33 @@ impl Port for Reader<'_> {
     }
 }
 
-/// The smallest text of `state`.
+/// The smallest text of `state`, with nothing forgotten but what was given up and nobody speaks of.
 pub(crate) fn text(scope: &Scope, state: &State) -> Vec<u8> {
-    let mut seen = Revisions::default();
-    seen.state(scope, &mut state.clone());
-    let revisions = seen.0.map(|seen| ranks(seen, scope));
+    let (mut state, mut shorter) = (*state, *state);
+    forget(scope, &mut shorter, false);
+    let Spoken { classes, .. } = spoken(scope, &mut shorter);
+    state.given_up.iter_mut().for_each(|given_up| *given_up &= classes);
+    let Spoken { revisions, .. } = spoken(scope, &mut state);
+    smallest(scope, &mut state, revisions)
+}
+
+/// The smallest text of what has to be remembered of `state`; `ends` says that no event follows.
+pub(crate) fn short_text(scope: &Scope, state: &State, ends: bool) -> Vec<u8> {
+    let mut state = *state;
+    forget(scope, &mut state, ends);
+    let Spoken { revisions, classes } = spoken(scope, &mut state);
+    state.given_up.iter_mut().for_each(|given_up| *given_up &= classes);
+    smallest(scope, &mut state, revisions)
+}
+
+fn spoken(scope: &Scope, state: &mut State) -> Spoken {
+    let mut spoken = Spoken::default();
+    spoken.state(scope, state);
+    spoken
+}
+
+fn smallest(scope: &Scope, state: &mut State, revisions: [u64; PATHS_MAX]) -> Vec<u8> {
+    let revisions = revisions.map(|seen| ranks(seen, scope));
     let looks = std::array::from_fn(|service| look_of(state, service));
     let texts = orders(scope, looks);
     let texts = texts.map(|order| write(scope, &mut ordered(state, order), revisions));
@@ -278,11 +306,7 @@ fn write(scope: &Scope, state: &mut State, revisions: [[u8; 64]; PATHS_MAX]) -> 
     let ids = [Names::default(); SERVICES_MAX];
     let mut writer = Writer { text, classes, stamps, ids, revisions };
     writer.state(scope, state);
-    // What nobody speaks of any more is no longer given up. Contents that are only remembered come
-    // last, those with the same fate in any order.
-    for class in (1..=scope.contents).filter(|class| writer.classes.of[usize::from(*class)] == 0) {
-        state.given_up.iter_mut().for_each(|given_up| *given_up &= !bit(class));
-    }
+    // Contents that are only remembered come last, those with the same fate in any order.
     let all = fates(state).map(|fate| *fate);
     let mut classes: Vec<u8> = (1..=scope.contents).collect();
     classes.sort_by_key(|class| std::cmp::Reverse(all.map(|fate| fate >> class & 1)));
@@ -292,7 +316,8 @@ fn write(scope: &Scope, state: &mut State, revisions: [[u8; 64]; PATHS_MAX]) -> 
     for fate in all {
         let named = (1..=scope.contents)
             .map(|class| (fate >> class & 1) << writer.classes.of[usize::from(class)]);
-        writer.text.push(named.sum());
+        // The bit of no content stands for any.
+        writer.text.push(fate & 1 | named.sum::<u8>());
     }
     writer.text
 }

@@ -1,6 +1,7 @@
 //! The real decision behind the model: records and orders come from here, each computed once.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use onitu_core::message::{Action, Event, Origin};
 use onitu_core::store::Registry;
@@ -16,13 +17,39 @@ type Played = (usize, Option<Rec>, usize, News, bool);
 /// The path, its record, that of the other path, who shall act, and whether a hint is fresh.
 type Planned = (usize, Rec, Option<Rec>, usize, bool);
 
+/// Quicker than what withstands an attacker.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u8(*byte);
+        }
+    }
+    fn write_u8(&mut self, byte: u8) {
+        self.0 = (self.0.rotate_left(5) ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    fn write_usize(&mut self, number: usize) {
+        self.write_u8(number as u8);
+    }
+    fn write_isize(&mut self, number: isize) {
+        self.write_usize(number.cast_unsigned());
+    }
+}
+
+type Answers<Q, A> = HashMap<Q, A, BuildHasherDefault<Mixed>>;
+
 /// What asked of the Referee has been answered so far.
 pub(crate) struct Decisions {
     world: World,
     paths: [Path; 2],
-    played: HashMap<Played, Option<Rec>>,
-    planned: HashMap<Planned, Option<Task>>,
-    idle: HashMap<(Rec, usize), bool>,
+    played: Answers<Played, Option<Rec>>,
+    planned: Answers<Planned, Option<Task>>,
+    idle: Answers<(Rec, usize), bool>,
 }
 
 fn id(service: usize) -> ServiceId {
@@ -50,7 +77,7 @@ impl Decisions {
         let services = (0..scope.services).map(service).collect();
         let world = World::new(Registry { version: 1, services, rules: None });
         let paths = ["a", "b"].map(|name| Path::new(name).expect("a valid name"));
-        let (played, planned, idle) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (played, planned, idle) = (Answers::default(), Answers::default(), Answers::default());
         Self { world, paths, played, planned, idle }
     }
 

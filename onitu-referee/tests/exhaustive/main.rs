@@ -6,11 +6,14 @@
 //! tell, check what an order expects, place, set aside) is modelled as `onitu-plug` does it.
 //!
 //! [`state`] is the world, [`machine`] what happens by itself, [`user`] what users and faults do,
-//! [`canon`] finds states that are the same but for names, [`search`] goes through all of them and
-//! checks each, and [`scopes`] says how far.
+//! [`canon`] finds states that are the same but for names, [`forget`] those that differ only in what
+//! can't matter any more, [`layers`] goes through all of them and checks each, [`search`] does so too
+//! and can tell the way to what is wrong, and [`scopes`] says how far.
 
 mod canon;
 mod decisions;
+mod forget;
+mod layers;
 mod machine;
 mod scopes;
 mod search;

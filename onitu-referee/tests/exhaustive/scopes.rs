@@ -1,13 +1,14 @@
-//! How far the searches go. `ONITU_EXHAUSTIVE=1` lets each of them go one event further, and so on;
-//! `docs/testing.md` says what that takes.
+//! How far the searches go. `ONITU_EXHAUSTIVE=1` lets each of them go one event further, and so on,
+//! `ONITU_EXHAUSTIVE_ALL=1` forgets nothing; `docs/testing.md` says what that takes.
 
 use onitu_core::Mode;
 
+use crate::layers::layers;
 use crate::search::{Found, search};
 use crate::state::{Scope, State};
 
 /// Everything that users do to files and everything that crashes, on two services.
-const TWO: Scope = Scope {
+pub(crate) const TWO: Scope = Scope {
     services: 2,
     paths: 1,
     contents: 3,
@@ -28,7 +29,8 @@ const TWO: Scope = Scope {
 fn holds(name: &str, scope: Scope, states_min: usize, allows: fn(&State) -> bool) {
     let further = std::env::var("ONITU_EXHAUSTIVE").ok().and_then(|it| it.parse().ok());
     let scope = Scope { events: scope.events + further.unwrap_or(0), ..scope };
-    let found = search(&scope, allows);
+    let forgets = std::env::var("ONITU_EXHAUSTIVE_ALL").is_err();
+    let found = layers(&scope, forgets, allows);
     tell(name, &scope, &found);
     assert!(found.wrong.is_none(), "{scope:?}\n{}", found.wrong.unwrap_or_default());
     assert!(found.states >= states_min, "only {} states", found.states);
@@ -61,13 +63,13 @@ fn no_conflict(state: &State) -> bool {
 
 #[test]
 fn two_services() {
-    holds("two services", TWO, 60_000, whatever);
+    holds("two services", TWO, 45_000, whatever);
 }
 
 #[test]
 fn three_services() {
     let scope = Scope { services: 3, writers: 3, events: 3, ..TWO };
-    holds("three services", scope, 50_000, whatever);
+    holds("three services", scope, 40_000, whatever);
 }
 
 #[test]
@@ -79,17 +81,17 @@ fn three_services_whose_processes_live() {
 #[test]
 fn files_directories_and_saves_without_a_change() {
     let scope = Scope { touches: true, directories: true, ..TWO };
-    holds("files, directories, saves without a change", scope, 150_000, whatever);
+    holds("files, directories, saves without a change", scope, 110_000, whatever);
 }
 
 #[test]
 fn contents_that_nobody_has_read_whole() {
-    holds("unknown checksums", Scope { hashed: false, ..TWO }, 150_000, whatever);
+    holds("unknown checksums", Scope { hashed: false, ..TWO }, 110_000, whatever);
 }
 
 #[test]
 fn a_store_that_loses_everything() {
-    holds("a lost store", Scope { wipes: true, ..TWO }, 100_000, whatever);
+    holds("a lost store", Scope { wipes: true, ..TWO }, 80_000, whatever);
 }
 
 #[test]
@@ -109,13 +111,37 @@ fn one_writer_with_any_number_of_crashes_never_makes_a_conflict() {
 
 #[test]
 fn drivers_that_trust_a_tag_alone_are_caught() {
-    let found = search(&Scope { paths: 2, events: 2, careful: false, ..TWO }, whatever);
-    let wrong = found.wrong.expect("what was renamed back is removed");
-    assert!(wrong.starts_with("a content is lost that nobody gave up"), "{wrong}");
+    let scope = Scope { paths: 2, events: 2, careful: false, ..TWO };
+    for found in [search(&scope, whatever), layers(&scope, true, whatever)] {
+        let wrong = found.wrong.expect("what was renamed back is removed");
+        assert!(wrong.starts_with("a content is lost that nobody gave up"), "{wrong}");
+        assert!(wrong.contains("Renamed") && wrong.contains("CarriedOut"), "{wrong}");
+    }
 }
 
 #[test]
 fn a_conflict_of_two_writers_is_seen_by_the_search() {
-    let found = search(&Scope { events: 2, ..TWO }, no_conflict);
-    assert!(found.wrong.is_some_and(|wrong| wrong.starts_with("a state that this search forbids")));
+    let scope = Scope { events: 2, ..TWO };
+    for found in [search(&scope, no_conflict), layers(&scope, true, no_conflict)] {
+        let wrong = found.wrong.expect("a conflict");
+        assert!(wrong.starts_with("a state that this search forbids"), "{wrong}");
+        assert!(wrong.contains("Wrote"), "{wrong}");
+    }
+}
+
+#[test]
+fn the_search_with_little_memory_goes_everywhere_the_one_that_remembers_ways_does() {
+    let three = Scope { services: 3, writers: 3, crashes: false, restarts: false, ..TWO };
+    let scopes = [
+        Scope { events: 3, ..TWO },
+        Scope { events: 3, ..three },
+        Scope { paths: 2, contents: 2, events: 2, ..TWO },
+    ];
+    for scope in scopes {
+        let (one, other) = (search(&scope, whatever), layers(&scope, false, whatever));
+        let counts = |it: &Found| (it.states, it.transitions, it.rests, it.conflicts);
+        assert_eq!(counts(&one), counts(&other), "{scope:?}");
+        let short = layers(&scope, true, whatever);
+        assert!(short.wrong.is_none() && short.states < one.states, "{}", short.states);
+    }
 }

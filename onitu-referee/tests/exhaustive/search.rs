@@ -58,6 +58,7 @@ struct Seen {
 
 struct Search<'a> {
     scope: &'a Scope,
+    begins: &'a [State],
     decisions: Decisions,
     all: Vec<Seen>,
     known: HashMap<u64, u32, BuildHasherDefault<AsIs>>,
@@ -66,12 +67,22 @@ struct Search<'a> {
 
 /// Goes through all states that `scope` allows, from nothing at all and from one file in step.
 pub(crate) fn search(scope: &Scope, allows: impl Fn(&State) -> bool) -> Found {
+    let begins = begins(scope, &mut Decisions::new(scope));
+    search_from(scope, &begins, allows)
+}
+
+/// The same from other beginnings.
+pub(crate) fn search_from(
+    scope: &Scope,
+    begins: &[State],
+    allows: impl Fn(&State) -> bool,
+) -> Found {
     let decisions = Decisions::new(scope);
-    let known = HashMap::default();
-    let mut search = Search { scope, decisions, all: Vec::new(), known, found: Found::default() };
+    let (all, known, found) = (Vec::new(), HashMap::default(), Found::default());
+    let mut search = Search { scope, begins, decisions, all, known, found };
     let mut layer = Vec::new();
-    for begin in begins(scope, &mut search.decisions) {
-        search.reach(&begin, u32::MAX, 0, &mut layer);
+    for begin in begins {
+        search.reach(begin, u32::MAX, 0, &mut layer);
     }
     for events in 0..=scope.events {
         let seeds = std::mem::take(&mut layer);
@@ -89,7 +100,7 @@ pub(crate) fn search(scope: &Scope, allows: impl Fn(&State) -> bool) -> Found {
 }
 
 /// Nothing anywhere; and one file that everybody has.
-fn begins(scope: &Scope, decisions: &mut Decisions) -> Vec<State> {
+pub(crate) fn begins(scope: &Scope, decisions: &mut Decisions) -> Vec<State> {
     let nothing = State::default();
     let wrote = events(scope, &nothing).into_iter().next();
     let mut one = wrote.map_or(nothing, |(_, state)| state);
@@ -97,6 +108,68 @@ fn begins(scope: &Scope, decisions: &mut Decisions) -> Vec<State> {
         one = after;
     }
     vec![nothing, one]
+}
+
+/// Whether a content that somebody wants stands nowhere.
+pub(crate) fn lost(state: &State) -> bool {
+    let mut there = state.kept;
+    for spot in state.spots.iter().flatten() {
+        there |= spot.disk.map_or(0, |item| bit(item.class));
+    }
+    state.wanted.iter().any(|wanted| wanted & !there != 0)
+}
+
+/// What must hold in every state.
+pub(crate) fn check_state(scope: &Scope, state: &State) -> Result<(), String> {
+    if lost(state) {
+        return Err("a content is lost that nobody gave up".to_owned());
+    }
+    for rec in state.records.iter().flatten() {
+        let is_current = |held: &Option<(u8, _)>| held.is_some_and(|(it, _)| it == rec.revision);
+        let all_sync = scope.modes.iter().all(|mode| *mode == Mode::Sync);
+        if all_sync && !rec.gone && !rec.holders.iter().any(is_current) {
+            return Err(format!("a living path that nobody holds: {rec:?}"));
+        }
+        let is_newer = |held: &(u8, _)| held.0 > rec.revision;
+        if rec.holders.iter().flatten().any(is_newer) {
+            return Err(format!("a holder of a revision to come: {rec:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// What must hold when there is nothing left to do.
+pub(crate) fn check_rest(
+    scope: &Scope,
+    decisions: &mut Decisions,
+    state: &State,
+    found: &mut Found,
+) -> Result<(), String> {
+    found.rests += 1;
+    found.conflicts += usize::from(state.kept != 0);
+    for path in 0..scope.paths {
+        let spots = &state.spots[path][..scope.services];
+        let written_to = |service: &usize| scope.modes[*service] != Mode::Source;
+        let bytes = |service: usize| spots[service].disk.map(|item| item.class);
+        let first = (0..scope.services).find(|it| !written_to(it)).unwrap_or(0);
+        if (0..scope.services).any(|service| bytes(service) != bytes(first)) {
+            return Err("at rest, but not the same everywhere".to_owned());
+        }
+        let Some(rec) = state.records[path] else { continue };
+        if rec.gone {
+            return Err("at rest with a tombstone".to_owned());
+        }
+        for (service, spot) in spots.iter().enumerate() {
+            let held = rec.holders[service];
+            if held != spot.disk.map(|item| (rec.revision, item)) {
+                return Err(format!("at rest, but {service} isn't on record: {rec:?}"));
+            }
+            if !decisions.is_idle(path, rec, service) {
+                return Err(format!("at rest, but {service} has work: {rec:?}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Search<'_> {
@@ -117,14 +190,15 @@ impl Search<'_> {
             }
             seen.expanded = true;
             let now = state(self.scope, &written);
-            self.check(&now).map_err(|wrong| self.story(at, &wrong))?;
+            check_state(self.scope, &now).map_err(|wrong| self.story(at, &wrong))?;
             if !allows(&now) {
                 return Err(self.story(at, "a state that this search forbids"));
             }
             let steps = steps(self.scope, &mut self.decisions, &now);
             if steps.is_empty() {
                 self.all[at as usize].next = at;
-                self.at_rest(&now).map_err(|wrong| self.story(at, &wrong))?;
+                check_rest(self.scope, &mut self.decisions, &now, &mut self.found)
+                    .map_err(|wrong| self.story(at, &wrong))?;
             }
             self.found.transitions += steps.len();
             for (count, (_, after)) in steps.into_iter().enumerate() {
@@ -175,60 +249,6 @@ impl Search<'_> {
         }
     }
 
-    /// What must hold in every state.
-    fn check(&mut self, state: &State) -> Result<(), String> {
-        let mut there = state.kept;
-        for spot in state.spots.iter().flatten() {
-            there |= spot.disk.map_or(0, |item| bit(item.class));
-        }
-        if state.wanted.iter().any(|wanted| wanted & !there != 0) {
-            return Err("a content is lost that nobody gave up".to_owned());
-        }
-        for rec in state.records.iter().flatten() {
-            let is_current =
-                |held: &Option<(u8, _)>| held.is_some_and(|(it, _)| it == rec.revision);
-            let all_sync = self.scope.modes.iter().all(|mode| *mode == Mode::Sync);
-            if all_sync && !rec.gone && !rec.holders.iter().any(is_current) {
-                return Err(format!("a living path that nobody holds: {rec:?}"));
-            }
-            let is_newer = |held: &(u8, _)| held.0 > rec.revision;
-            if rec.holders.iter().flatten().any(is_newer) {
-                return Err(format!("a holder of a revision to come: {rec:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// What must hold when there is nothing left to do.
-    fn at_rest(&mut self, state: &State) -> Result<(), String> {
-        let scope = self.scope;
-        self.found.rests += 1;
-        self.found.conflicts += usize::from(state.kept != 0);
-        for path in 0..scope.paths {
-            let spots = &state.spots[path][..scope.services];
-            let written_to = |service: &usize| scope.modes[*service] != Mode::Source;
-            let bytes = |service: usize| spots[service].disk.map(|item| item.class);
-            let first = (0..scope.services).find(|it| !written_to(it)).unwrap_or(0);
-            if (0..scope.services).any(|service| bytes(service) != bytes(first)) {
-                return Err("at rest, but not the same everywhere".to_owned());
-            }
-            let Some(rec) = state.records[path] else { continue };
-            if rec.gone {
-                return Err("at rest with a tombstone".to_owned());
-            }
-            for (service, spot) in spots.iter().enumerate() {
-                let held = rec.holders[service];
-                if held != spot.disk.map(|item| (rec.revision, item)) {
-                    return Err(format!("at rest, but {service} isn't on record: {rec:?}"));
-                }
-                if !self.decisions.is_idle(path, rec, service) {
-                    return Err(format!("at rest, but {service} has work: {rec:?}"));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// A state from which the machine never comes to rest by itself.
     fn restless(&self) -> Option<String> {
         // 0: not yet looked at; else the number of the walk that came by.
@@ -259,8 +279,8 @@ impl Search<'_> {
         let mut decisions = Decisions::new(self.scope);
         let target = |at: &u32| self.all[*at as usize].key;
         let is = |state: &State, at: &u32| key(&text(self.scope, state)) == target(at);
-        let begins = begins(self.scope, &mut decisions).into_iter();
-        let mut now = begins.into_iter().find(|it| is(it, &way[0])).expect("a beginning");
+        let begin = self.begins.iter().find(|it| is(it, &way[0]));
+        let mut now = *begin.expect("a beginning");
         let mut told = format!("{wrong}\n");
         for at in &way[1..] {
             let next = steps(self.scope, &mut decisions, &now);
@@ -278,7 +298,7 @@ fn name(step: Step) -> String {
 }
 
 /// A state in a few words.
-fn show(scope: &Scope, state: &State) -> String {
+pub(crate) fn show(scope: &Scope, state: &State) -> String {
     let mut told = String::new();
     for path in 0..scope.paths {
         let _ = write!(told, "| ");

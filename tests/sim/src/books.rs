@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use fastrand::Rng;
-use onitu_core::conflict::conflict_path;
+use onitu_core::conflict::conflict_paths;
 use onitu_core::{Checksum, Path, limits};
 use onitu_driver_memory::Thing;
 
@@ -98,7 +98,10 @@ impl Books {
     }
 
     /// The names that users gave to what is in `directory`.
-    pub(crate) fn named_within<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = &'a Path> {
+    pub(crate) fn named_within<'a>(
+        &'a self,
+        directory: &'a Path,
+    ) -> impl Iterator<Item = &'a Path> {
         self.named.iter().filter(move |path| path.is_within(directory))
     }
 
@@ -127,13 +130,11 @@ pub(crate) fn is_conflict_name(path: &Path) -> bool {
 fn is_copy(copy: &Path, of: &Path, content: &[u8], services: &[String]) -> bool {
     let (mut copied, mut original) = (copy.clone(), of.clone());
     while let (Some(copied_in), Some(original_in)) = (copied.parent(), original.parent()) {
-        let sum = Checksum::of(if copied == *copy { content } else { b"" });
-        let set_aside = services.iter().any(|service| {
-            let names =
-                [7, 12, 20, 40].map(|digits| conflict_path(&original, service, sum, digits));
-            names.iter().any(|name| name.name() == copied.name())
-        });
-        if !set_aside && copied.name() != original.name() {
+        let sum = (copied == *copy).then(|| Checksum::of(content));
+        let is_set_aside = |service: &String| {
+            conflict_paths(&original, service, sum).any(|name| name.name() == copied.name())
+        };
+        if copied.name() != original.name() && !services.iter().any(is_set_aside) {
             return false;
         }
         (copied, original) = (copied_in, original_in);

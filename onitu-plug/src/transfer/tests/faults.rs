@@ -244,3 +244,32 @@ async fn in_any_weather_the_exact_bytes_are_placed_or_nothing() {
     }
     assert!(placed > 100 && failed > 5, "{placed} placed, {failed} failed: no weather at all");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_overtaken_fetch_ends_at_once_and_leaves_nothing() {
+    for size in [100, 30 * MIB] {
+        let pair = Pair::relayed(|_| {}).await;
+        let path = path("file");
+        let state = pair.source.put(&path, Kind::File, noise(size));
+        let slow = Duration::from_secs(1);
+        pair.source.turn(with(|knobs| knobs.read_delay = slow));
+        let wanted = wanted(&path, state.content);
+        let from = Origin { service: SOURCE, tag: state.tag };
+        // When something is written already, or at least on its way.
+        let overtaken = async {
+            until(|| size == 100 || pair.here.inner().bytes_written > 0).await;
+        };
+        let begin = tokio::time::Instant::now();
+        let fetched = pair.puller.fetch(&pair.here, &wanted, from, overtaken).await;
+        let failure = fetched.map(|_| ()).expect_err("overtaken");
+        assert_eq!((failure.side, failure.fault.kind), (Side::Here, FaultKind::Changed));
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let passed = pair.passed().body_bytes();
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert_eq!(pair.passed().body_bytes(), passed, "the source went on");
+        assert_eq!(pair.puller.progress(), []);
+        pair.assert_nothing_placed();
+        assert!(pair.here.inner().kept.is_empty(), "what nobody wants was kept");
+    }
+}
