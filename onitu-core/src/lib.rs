@@ -16,6 +16,7 @@ pub mod entries;
 mod fault;
 pub mod held;
 mod hex;
+pub mod ignore;
 pub mod limits;
 pub mod manifest;
 pub mod message;

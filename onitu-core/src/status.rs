@@ -59,6 +59,9 @@ pub struct Report {
     pub verify: Option<VerifyStatus>,
     /// How far the scheduled verification is.
     pub verify_cycle: Option<Cycle>,
+    /// The version of what is ignored that it goes by; of the Referee's report, the one for which
+    /// it has forgotten what is.
+    pub ignoring: u64,
 }
 
 /// A path that can't be synchronized, and why.
@@ -102,6 +105,9 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// Every process under the supervisor.
     pub processes: Vec<ProcessStatus>,
+    /// What is wrong with files that say what is ignored.
+    #[serde(default)]
+    pub problems: Vec<Problem>,
 }
 
 /// The metadata store's part of [`Status`].
@@ -191,6 +197,9 @@ pub struct Explanation {
     pub holders: Vec<HolderStatus>,
     /// Names of the services that should hold it.
     pub targets: Vec<String>,
+    /// Why it is ignored, if it is.
+    #[serde(default)]
+    pub ignored: Option<String>,
     /// The statements that placed it.
     pub statements: Vec<StatementStatus>,
     /// What is still to be done, and why.

@@ -16,6 +16,7 @@ use crate::service::Shared;
 use crate::transfer::{Failure, Puller, Side, Wanted};
 
 mod aside;
+mod ignored;
 
 /// Carries out `order` and announces how it ended.
 pub(crate) async fn carry_out<P: Plug>(shared: &Arc<Shared<P>>, puller: &Puller, order: Order) {
@@ -47,6 +48,7 @@ impl<P: Plug> Carrier<'_, P> {
     async fn act(&self) -> Result<Vec<Event>, Fault> {
         let path = &self.order.path;
         self.check_basis()?;
+        self.check_ignored().await?;
         match &self.order.action {
             Action::Pull { revision, content, expect, sources } => {
                 let state = self.pull(*revision, content, *expect, sources).await?;
@@ -62,8 +64,11 @@ impl<P: Plug> Carrier<'_, P> {
                 self.rename(*revision, content, from, *expect_from, *expect).await
             }
             Action::Remove { expect } => {
-                self.plug().remove(path, *expect).await?;
-                Ok(vec![self.gone()])
+                let removed = self.plug().remove(path, *expect).await;
+                if removed.as_ref().is_err_and(|fault| fault.kind == FaultKind::NotEmpty) {
+                    self.tell_what_is_left().await;
+                }
+                removed.map(|()| vec![self.gone()])
             }
             Action::SetAside { expect, unless } => self.set_aside(*expect, *unless).await,
             Action::Hash { expect } => {
@@ -289,6 +294,9 @@ impl<P: Plug> Carrier<'_, P> {
                     vec![Event::Failed { path, order, fault }]
                 }
                 None => vec![self.gone()],
+                Some(state) if self.shared.filter.covers(&path, state.content.kind) => {
+                    vec![Event::Failed { fault: self.in_the_way(state.content.kind), path, order }]
+                }
                 Some(mut state) => {
                     if state.content.kind == Kind::Directory {
                         // A look finds nothing new in it after this, and wouldn't go into it.

@@ -7,6 +7,7 @@ mod brake;
 mod carry;
 mod claim;
 mod control;
+mod filter;
 mod hints;
 mod look;
 mod orders;

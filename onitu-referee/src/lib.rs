@@ -8,6 +8,7 @@
 #[cfg(feature = "process")]
 mod arguments;
 pub mod decide;
+mod ignoring;
 pub mod order;
 mod peer;
 pub mod round;

@@ -124,8 +124,12 @@ fn play_one(
     let path = event.path();
     let commit = round.commits.entry(Shard::of(path)).or_default();
     commit.streams.insert(*service, (arrived.epoch, arrived.sequence));
-    let observed = observation(world, arrived, now_ms, commit);
     let record = records.get(path).cloned().flatten();
+    let observed = if is_ignored(world, event, record.as_ref()) {
+        None
+    } else {
+        observation(world, arrived, now_ms, commit)
+    };
     let observed =
         observed.filter(|seen| !is_none_of_ours(world, *service, path, record.as_ref(), seen));
     if let Some(observed) = observed {
@@ -149,6 +153,15 @@ fn play_one(
         let (service, path) = (*service, path.clone());
         round.ended.push(Ended { service, path, order, fault, changed: false });
     }
+}
+
+/// Whether nothing that is told of the path counts. Its driver may not know yet.
+fn is_ignored(world: &World, event: &Event, record: Option<&Record>) -> bool {
+    let kind = match event {
+        Event::Seen { state, .. } | Event::Restored { state, .. } => state.content.kind,
+        _ => record.map_or(Kind::File, |record| record.content.kind),
+    };
+    world.ignores(event.path(), kind)
 }
 
 /// What an event says of its path, if anything; what it says of conflicts is noted in `commit`.
@@ -234,6 +247,17 @@ pub(crate) fn tidy(world: &World, path: &Path, mut record: Record) -> Record {
         record.ancestors.clear();
     }
     record
+}
+
+/// Adds to `round` that `path` is ignored from now on: what was known of it is forgotten, and with it
+/// all that was to be done there. Nothing is removed anywhere.
+pub(crate) fn forget(world: &World, path: &Path, record: &Record, round: &mut Round) {
+    note_change(world, path, Some(record), None, round);
+    let commit = round.commits.entry(Shard::of(path)).or_default();
+    for service in world.services() {
+        commit.pending.insert((service.id, path.clone()), false);
+        commit.problems.insert((service.id, path.clone()), None);
+    }
 }
 
 /// Adds to `round` what it means that the record of `path` becomes `after`.

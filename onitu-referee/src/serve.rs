@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onitu_core::bus::Bus;
+use onitu_core::ignore::Ignoring;
 use onitu_core::message::{Batch, Event, Heartbeat, Reply, Request};
 use onitu_core::status::{REFEREE, Report};
 use onitu_core::store::{Incarnation, Store, StoreError};
@@ -15,6 +16,7 @@ use onitu_core::{FaultKind, Path, Record, ServiceId, Shard, clock};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::ignoring::Files;
 use crate::order::Children;
 use crate::peer::Peer;
 use crate::round::{self, Arrived, Ended};
@@ -56,6 +58,7 @@ pub struct Referee {
     inputs: mpsc::Receiver<Input>,
     to_inputs: mpsc::Sender<Input>,
     sweep: Option<Sweep>,
+    files: Files,
     /// Paths whose record has lately got a hint of a rename, and until when it counts as fresh.
     fresh: BTreeMap<Path, Instant>,
     next_order: u64,
@@ -69,12 +72,13 @@ impl Referee {
         Self {
             store,
             bus,
-            world: World::new(onitu_core::store::Registry::default()),
+            world: World::default(),
             peers: BTreeMap::new(),
             incarnation: None,
             inputs,
             to_inputs,
             sweep: None,
+            files: Files::default(),
             fresh: BTreeMap::new(),
             next_order: seed << 32,
         }
@@ -131,20 +135,43 @@ impl Referee {
             self.take(input, &mut arrived);
         }
         let records = self.play(arrived).await?;
+        let mut swept = false;
         if let Some(mut sweep) = self.sweep.take() {
-            if sweep.step(&self.world, self.store.as_ref()).await? {
+            if sweep.step(&self.world, self.store.as_ref(), &mut self.files).await? {
                 self.sweep = Some(sweep);
             } else {
-                // Tells the Core that all work this configuration means is on record.
-                let epoch = self.world.registry.version;
-                let report = Report { epoch, at_ms: clock::now_ms(), ..Report::default() };
-                self.store.set_report(REFEREE, &report).await?;
+                swept = true;
             }
             for (peer, _) in self.peers.values_mut() {
                 peer.more = true;
             }
         }
+        // Before anything is acknowledged: who hears that an ignore file was taken may rely on it.
+        if self.sweep.is_none() {
+            self.publish_ignoring().await?;
+        }
+        if swept && self.sweep.is_none() {
+            // Tells the Core that all work this configuration means is on record.
+            let (epoch, ignoring) = (self.world.registry.version, self.files.published().version);
+            let report = Report { epoch, ignoring, at_ms: clock::now_ms(), ..Report::default() };
+            self.store.set_report(REFEREE, &report).await?;
+        }
         self.dispatch(records).await
+    }
+
+    /// Puts in force what is to be ignored, if that has changed.
+    async fn publish_ignoring(&mut self) -> Result<(), StoreError> {
+        let published = self.files.publish(self.store.as_ref(), &self.world.registry).await?;
+        if let Some(ignoring) = published {
+            self.world = std::mem::take(&mut self.world).ignoring(ignoring);
+            self.begin_sweep();
+        }
+        Ok(())
+    }
+
+    fn begin_sweep(&mut self) {
+        self.files.begin();
+        self.sweep = Some(Sweep::default());
     }
 
     /// After an error of the store nothing is known of what took effect: its own word counts.
@@ -211,8 +238,15 @@ impl Referee {
             self.peers.insert(service.id, (peer, link));
         }
         tracing::info!(services = world.services().len(), "the configuration is in force");
-        self.world = world;
-        self.sweep = Some(Sweep::default());
+        let is_swept = self.sweep.is_none() && !rewind;
+        if rewind {
+            self.files = Files::load(self.store.as_ref()).await?;
+        }
+        self.world = world.ignoring(Ignoring::compile(self.files.published()));
+        if is_swept || self.files.published().version == 0 {
+            self.publish_ignoring().await?;
+        }
+        self.begin_sweep();
         Ok(())
     }
 
@@ -340,6 +374,7 @@ impl Referee {
         }
         for path in changed {
             let record = records.get(path).and_then(Option::as_ref);
+            self.files.note(path, record);
             if record.is_some_and(|record| record.moved.is_some()) {
                 self.fresh.insert(path.clone(), Instant::now() + Duration::from_secs(5));
             }

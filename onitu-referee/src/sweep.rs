@@ -1,11 +1,12 @@
 //! Goes through all records once after the services or rules changed, and notes the work that a
 //! new service or rule means. It only ever adds work; work that is needless is dropped when its
-//! order would be computed.
+//! order would be computed. What is ignored is forgotten, and which ignore files there are is noted.
 
 use onitu_core::store::{Cursor, Store, StoreError};
 use onitu_core::{Path, Record, Shard};
 
-use crate::round::{Round, is_buried, note_change, tidy};
+use crate::ignoring::Files;
+use crate::round::{Round, forget, is_buried, note_change, tidy};
 use crate::world::World;
 
 /// A sweep under way.
@@ -20,13 +21,18 @@ impl Sweep {
         &mut self,
         world: &World,
         store: &dyn Store,
+        files: &mut Files,
     ) -> Result<bool, StoreError> {
         let (directories, next) = store.directories(&self.cursor).await?;
         let listings = store.list(&directories).await?;
         let mut round = Round::default();
         for (directory, listing) in directories.iter().zip(listings) {
             for (name, record) in listing {
-                if let Ok(path) = directory.join(&name) {
+                let Ok(path) = directory.join(&name) else { continue };
+                if world.ignores(&path, record.content.kind) {
+                    forget(world, &path, &record, &mut round);
+                } else {
+                    files.note(&path, Some(&record));
                     note(world, &path, &record, &mut round);
                 }
             }

@@ -1,15 +1,19 @@
 //! What the decision needs to know of the configuration.
 
+use onitu_core::ignore::Ignoring;
 use onitu_core::rules::Rules;
 use onitu_core::store::Registry;
-use onitu_core::{Mode, Need, Path, Record, Service, ServiceId, need};
+use onitu_core::{Kind, Mode, Need, Path, Record, Service, ServiceId, need};
 
 /// The services and the rules, compiled.
+#[derive(Default)]
 pub struct World {
     /// As registered by the Core.
     pub registry: Registry,
     /// [`None`] when the registered ones can't be read: then nothing new is placed.
     rules: Option<Rules>,
+    /// Nothing, unless [`World::ignoring`] says what.
+    ignoring: Ignoring,
 }
 
 impl World {
@@ -25,7 +29,18 @@ impl World {
         if rules.is_none() {
             tracing::error!("the registered rules can't be read: nothing new is placed");
         }
-        Self { registry, rules }
+        Self { registry, rules, ignoring: Ignoring::default() }
+    }
+
+    /// The same world, in which this is ignored.
+    #[must_use]
+    pub fn ignoring(self, ignoring: Ignoring) -> Self {
+        Self { ignoring, ..self }
+    }
+
+    /// Whether something of `kind` at `path` is no business of Onitu's.
+    pub fn ignores(&self, path: &Path, kind: Kind) -> bool {
+        self.ignoring.covers(path, kind)
     }
 
     /// The configured services.
@@ -47,6 +62,9 @@ impl World {
     /// Which services have work at a path with this record, and what. In the services' order.
     pub fn needs(&self, path: &Path, record: Option<&Record>) -> Vec<(ServiceId, Need)> {
         let Some(record) = record else { return Vec::new() };
+        if self.ignores(path, record.content.kind) {
+            return Vec::new();
+        }
         let targets = self.targets(path);
         self.registry
             .services

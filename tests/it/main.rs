@@ -13,6 +13,7 @@ mod faults;
 mod files;
 mod first_contact;
 mod folders;
+mod ignoring;
 mod instances;
 mod kills;
 mod links;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use onitu_core::ignore::Ignoring;
 use onitu_core::rules::Rules;
 use onitu_core::status::{
     Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, Status,
 };
 use onitu_core::store::{Registry, StoreError};
-use onitu_core::{Fault, Need, Path, Record, Service, ServiceId, need};
+use onitu_core::{Fault, Kind, Need, Path, Record, Service, ServiceId, need};
 
 use crate::core::Core;
 use crate::name;
@@ -21,6 +22,8 @@ pub(crate) struct Question<'a> {
     pub(crate) path: &'a Path,
     pub(crate) registry: &'a Registry,
     pub(crate) rules: &'a Rules,
+    /// What is ignored everywhere.
+    pub(crate) ignoring: &'a Ignoring,
     pub(crate) record: Option<&'a Record>,
     /// How the services are.
     pub(crate) status: &'a Status,
@@ -44,10 +47,13 @@ impl Core {
             faults.extend(here.map(|(_, fault)| (service.id, fault)));
         }
         let status = overview::status(&self.parts().await);
+        let ignoring = self.store.ignoring(0).await.map_err(away)?;
+        let ignoring = Ignoring::compile(&ignoring.unwrap_or_default());
         Ok(explanation(&Question {
             path,
             registry: &registry,
             rules: &rules,
+            ignoring: &ignoring,
             record: records.first().and_then(Option::as_ref),
             status: &status,
             faults: &faults,
@@ -67,8 +73,11 @@ fn parse_rules(text: Option<&str>, names: &[String]) -> Result<Rules, String> {
 /// The explanation. Deterministic.
 pub(crate) fn explanation(question: &Question) -> Explanation {
     let Question { path, registry, rules, record, .. } = question;
-    let targets: BTreeSet<ServiceId> =
-        rules.targets(path, &registry.services).into_iter().collect();
+    let ignored = ignored(question);
+    let targets: BTreeSet<ServiceId> = match ignored {
+        Some(_) => BTreeSet::new(),
+        None => rules.targets(path, &registry.services).into_iter().collect(),
+    };
     let names = |id: &ServiceId| name::of(registry, *id);
     Explanation {
         path: Path::clone(path),
@@ -79,9 +88,20 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
         checksum: record.and_then(|record| Some(record.content.checksum?.to_string())),
         holders: record.map_or_else(Vec::new, |record| holders(registry, record)),
         targets: targets.iter().map(names).collect(),
+        ignored,
         statements: rules.statements(path),
         pending: pending(question, &targets),
     }
+}
+
+/// Why the path is ignored, if it is. Of one that nobody knows, a file is thought first.
+fn ignored(question: &Question) -> Option<String> {
+    let Question { path, ignoring, record, .. } = question;
+    let reason = match record {
+        Some(record) => ignoring.why(path, record.content.kind),
+        None => ignoring.why(path, Kind::File).or_else(|| ignoring.why(path, Kind::Directory)),
+    };
+    reason.map(|reason| reason.explain(path))
 }
 
 fn holders(registry: &Registry, record: &Record) -> Vec<HolderStatus> {

@@ -41,7 +41,8 @@ pub(crate) fn registry(
         })
         .collect();
     services.sort_by_key(|service| service.id);
-    Registry { version: 0, services, rules: configuration.rules.clone() }
+    let (rules, keeps_junk) = (configuration.rules.clone(), configuration.keeps_junk);
+    Registry { version: 0, services, rules, keeps_junk }
 }
 
 /// A registry to answer from while the store, which gives the numbers, is not there yet. Its
@@ -63,7 +64,7 @@ pub(crate) fn names_by_age(configuration: &Configuration, known: &Registry) -> V
 
 /// Whether two registries say the same, whatever their versions.
 pub(crate) fn same(one: &Registry, other: &Registry) -> bool {
-    one.services == other.services && one.rules == other.rules
+    one.services == other.services && one.rules == other.rules && one.keeps_junk == other.keeps_junk
 }
 
 /// The processes that shall run for `registry`, and why some services have none. A service's
@@ -147,6 +148,9 @@ pub(crate) fn changes(old: &Registry, new: &Registry) -> String {
     }
     if old.rules != new.rules {
         parts.push("changed the rules".to_owned());
+    }
+    if old.keeps_junk != new.keeps_junk {
+        parts.push("changed whether junk is ignored".to_owned());
     }
     if parts.is_empty() { "nothing changed".to_owned() } else { parts.join("; ") }
 }

@@ -64,6 +64,7 @@ impl Sources for Disked {
         Ok(Configuration {
             services: entries.services.into_iter().map(configured).collect(),
             rules: entries.rules.map(|rules| rules.text),
+            keeps_junk: !entries.ignore_junk,
         })
     }
 

@@ -58,6 +58,8 @@ pub struct Entries {
     pub redis: Option<String>,
     /// [`None`]: everything goes to every service.
     pub rules: Option<RulesText>,
+    /// Whether junk (`.DS_Store`, `~$*` …) is ignored.
+    pub ignore_junk: bool,
     /// In the order of the file.
     pub services: Vec<ServiceEntry>,
 }
@@ -189,6 +191,7 @@ impl<'a> Check<'a> {
             api: general.api,
             redis: general.redis,
             rules: general.rules,
+            ignore_junk: general.ignore_junk,
             services,
         })
     }
@@ -293,6 +296,7 @@ impl fmt::Debug for Entries {
             .field("api", &self.api)
             .field("redis", &self.redis.as_ref().map(|_| "…"))
             .field("rules", &self.rules)
+            .field("ignore_junk", &self.ignore_junk)
             .field("services", &self.services)
             .finish()
     }

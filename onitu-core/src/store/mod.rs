@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::memory::{Checkpoint, MemoryStore};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
+use crate::ignore::{IgnoreSet, IgnoreText};
 use crate::status::Report;
 use crate::{Fault, Path, Record, Service, ServiceId, Shard};
 
@@ -139,6 +140,9 @@ pub struct Registry {
     pub services: Vec<Service>,
     /// The rules' text; [`None`] means everything goes everywhere.
     pub rules: Option<String>,
+    /// Whether junk ([`crate::ignore`]) is synchronized like anything else.
+    #[serde(default)]
+    pub keeps_junk: bool,
 }
 
 impl Registry {
@@ -202,6 +206,20 @@ pub trait Store: Send + Sync + 'static {
     async fn set_registry(&self, registry: &Registry) -> Result<(), StoreError>;
     /// The number of the service called `name`, given now if it has none.
     async fn service_id(&self, name: &str) -> Result<ServiceId, StoreError>;
+    /// What is ignored, as the Referee published it last; [`None`] if that is version `known`, or
+    /// if it never did.
+    async fn ignoring(&self, known: u64) -> Result<Option<IgnoreSet>, StoreError>;
+    /// Publishes what is ignored.
+    async fn set_ignoring(&self, set: &IgnoreSet) -> Result<(), StoreError>;
+    /// What each driver last told that the ignore files on its service say.
+    async fn ignore_texts(&self) -> Result<BTreeMap<(ServiceId, Path), IgnoreText>, StoreError>;
+    /// Notes what the ignore file at `path` says on a service, before it is announced.
+    async fn set_ignore_text(
+        &self,
+        service: ServiceId,
+        path: &Path,
+        text: &IgnoreText,
+    ) -> Result<(), StoreError>;
     /// What each driver last said of itself.
     async fn reports(&self) -> Result<BTreeMap<ServiceId, Report>, StoreError>;
     /// Notes what a driver says of itself.

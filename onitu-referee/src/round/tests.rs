@@ -23,7 +23,12 @@ fn world_of(mode: Mode, rules: Option<&str>) -> World {
         options: BTreeMap::new(),
     };
     let services = vec![service(A, "a", Mode::Sync), service(B, "b", mode)];
-    World::new(Registry { version: 1, services, rules: rules.map(str::to_owned) })
+    World::new(Registry {
+        version: 1,
+        services,
+        rules: rules.map(str::to_owned),
+        ..Registry::default()
+    })
 }
 
 fn path(text: &str) -> Path {

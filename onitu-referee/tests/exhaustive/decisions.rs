@@ -48,7 +48,7 @@ impl Decisions {
             options: BTreeMap::new(),
         };
         let services = (0..scope.services).map(service).collect();
-        let world = World::new(Registry { version: 1, services, rules: None });
+        let world = World::new(Registry { version: 1, services, ..Registry::default() });
         let paths = ["a", "b"].map(|name| Path::new(name).expect("a valid name"));
         let (played, planned, idle) = (HashMap::new(), HashMap::new(), HashMap::new());
         Self { world, paths, played, planned, idle }

@@ -84,7 +84,8 @@ impl House {
     pub(crate) fn configure(&mut self, rules: Option<String>) {
         let present = self.members.iter().filter(|member| member.is_present);
         let services = present.map(|member| member.service.clone()).collect();
-        self.registry = Registry { version: self.registry.version + 1, services, rules };
+        self.registry =
+            Registry { version: self.registry.version + 1, services, rules, ..Registry::default() };
     }
 
     /// The numbers of the configured services.

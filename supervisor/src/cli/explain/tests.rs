@@ -12,6 +12,7 @@ fn unknown() -> Explanation {
         checksum: None,
         holders: Vec::new(),
         targets: Vec::new(),
+        ignored: None,
         statements: Vec::new(),
         pending: Vec::new(),
     }

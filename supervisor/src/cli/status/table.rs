@@ -106,6 +106,9 @@ fn verifying(status: &Status, paint: Paint) -> String {
 
 fn problems(status: &Status, paint: Paint) -> String {
     let mut lines = String::new();
+    for problem in status.problems.iter().take(PROBLEMS_SHOWN_MAX) {
+        let _ = writeln!(lines, "{}: {}", plain(&problem.path), plain(&problem.message));
+    }
     for service in &status.services {
         let shown = service.problems.iter().take(PROBLEMS_SHOWN_MAX);
         for problem in shown.clone() {

@@ -67,6 +67,7 @@ fn busy() -> Status {
             process("referee", None, 2, Some(exit)),
             process("driver-usb", None, 9, Some(exit)),
         ],
+        problems: Vec::new(),
     }
 }
 

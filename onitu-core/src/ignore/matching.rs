@@ -1,0 +1,144 @@
+//! An [`IgnoreSet`], compiled: whether a path is ignored, and why.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::patterns::Patterns;
+use super::{FILES_MAX, IgnoreSet, TEXTS_BYTES_MAX, file_in, is_ignore_file, junk};
+use crate::status::Problem;
+use crate::{Kind, Path};
+
+/// Why a path is ignored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// What matched: the path, or a directory above it.
+    pub matched: Path,
+    /// What says so.
+    pub source: Source,
+}
+
+/// What says that a path is ignored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// It is junk; this is its kind.
+    Junk(&'static str),
+    /// A line of an ignore file.
+    File {
+        /// The file.
+        file: Path,
+        /// From 1.
+        line: usize,
+        /// As written.
+        text: String,
+    },
+}
+
+impl Reason {
+    /// One sentence for a person who asked about `path`.
+    pub fn explain(&self, path: &Path) -> String {
+        match &self.matched {
+            matched if matched == path => format!("ignored {}", self.source),
+            above => format!("ignored, for `{above}` is ignored {}", self.source),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Junk(kind) => write!(f, "by default (junk: {kind})"),
+            Self::File { file, line, text } => write!(f, "by `{file}`, line {line}: `{text}`"),
+        }
+    }
+}
+
+/// An [`IgnoreSet`], compiled.
+#[derive(Debug, Clone, Default)]
+pub struct Ignoring {
+    version: u64,
+    knows_junk: bool,
+    files: BTreeMap<Path, Patterns>,
+    problems: Vec<Problem>,
+}
+
+impl Ignoring {
+    /// Compiles `set`. Never fails: a line that can't be understood has no effect, and is among
+    /// the [`Ignoring::problems`].
+    pub fn compile(set: &IgnoreSet) -> Self {
+        let mut ignoring =
+            Self { version: set.version, knows_junk: !set.keeps_junk, ..Self::default() };
+        for (directory, text) in &set.files {
+            let (patterns, broken) = Patterns::parse(&text.text);
+            for (line, message) in broken {
+                let file = file_in(directory);
+                let message = format!("line {line} has no effect: {message}");
+                ignoring.problems.push(Problem { path: file.to_string(), message });
+            }
+            ignoring.files.insert(directory.clone(), patterns);
+        }
+        ignoring.problems.extend(set.unused.iter().map(|path| {
+            let message = format!(
+                "it has no effect: there are more than {FILES_MAX} such files, or more than \
+                 {TEXTS_BYTES_MAX} bytes in them"
+            );
+            Problem { path: path.to_string(), message }
+        }));
+        ignoring
+    }
+
+    /// The version of the set.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Lines without effect.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Whether something of `kind` at `path` is ignored.
+    pub fn covers(&self, path: &Path, kind: Kind) -> bool {
+        self.why(path, kind).is_some()
+    }
+
+    /// Whether `path` is ignored, whatever stands there.
+    pub fn covers_any(&self, path: &Path) -> bool {
+        self.covers(path, Kind::File) && self.covers(path, Kind::Directory)
+    }
+
+    /// Why something of `kind` at `path` is ignored, if it is. What is in an ignored directory is.
+    pub fn why(&self, path: &Path, kind: Kind) -> Option<Reason> {
+        if path.is_root() {
+            return None;
+        }
+        let ends = path.as_str().match_indices('/').map(|(at, _)| at);
+        let above = ends.filter_map(|end| Path::new(&path.as_str()[..end]).ok());
+        above.map(|directory| (directory, Kind::Directory)).chain([(path.clone(), kind)]).find_map(
+            |(matched, kind)| {
+                let source = self.source(&matched, kind)?;
+                Some(Reason { matched, source })
+            },
+        )
+    }
+
+    /// What says of this very path that it is ignored.
+    fn source(&self, path: &Path, kind: Kind) -> Option<Source> {
+        let is_directory = kind == Kind::Directory;
+        // An ignore file that named itself would have no effect, and so have one again.
+        if !self.files.is_empty() && (is_directory || !is_ignore_file(path)) {
+            let above = std::iter::successors(path.parent(), Path::parent);
+            for directory in above {
+                let Some(patterns) = self.files.get(&directory) else { continue };
+                let skip = if directory.is_root() { 0 } else { directory.as_str().len() + 1 };
+                let Some(found) = patterns.find(&path.as_str()[skip..], is_directory) else {
+                    continue;
+                };
+                // The nearest file that speaks of it decides.
+                let (file, line, text) = (file_in(&directory), found.line, found.text.clone());
+                return (!found.includes).then_some(Source::File { file, line, text });
+            }
+        }
+        let kind = junk::kind(path.name(), is_directory).filter(|_| self.knows_junk);
+        kind.map(Source::Junk)
+    }
+}
