@@ -28,6 +28,8 @@ pub mod resolve;
 pub mod rules;
 mod service;
 mod shard;
+#[cfg(feature = "rules")]
+mod size;
 pub mod status;
 pub mod store;
 pub mod trash;

@@ -226,6 +226,9 @@ pub struct StatementStatus {
     pub text: String,
     /// Whether it matches the path.
     pub matches: bool,
+    /// If its globs match and its condition doesn't: the part of the condition that isn't met.
+    #[serde(default)]
+    pub unmet: Option<String>,
 }
 
 /// Work left in an [`Explanation`].

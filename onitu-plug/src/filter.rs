@@ -53,8 +53,8 @@ impl Filter {
             Some(set) => set,
             None => {
                 let registry = store.registry().await?.unwrap_or_default();
-                let (keeps_junk, rules) = (registry.keeps_junk, registry.rules);
-                IgnoreSet { keeps_junk, rules, ..IgnoreSet::default() }
+                let (keeps_junk, services) = (registry.keeps_junk, registry.names());
+                IgnoreSet { keeps_junk, rules: registry.rules, services, ..IgnoreSet::default() }
             }
         };
         let filter = Self::default();

@@ -77,6 +77,7 @@ impl Files {
             version: self.published.version,
             keeps_junk: registry.keeps_junk,
             rules: registry.rules.clone(),
+            services: registry.names(),
             files: self.published.files.clone(),
             unused: self.published.unused.clone(),
         };

@@ -227,7 +227,7 @@ fn is_none_of_ours(
     };
     world.mode(service) == Mode::Backup
         && record.is_none_or(|r| r.holder(service).is_none() && !is_in_the_way(r))
-        && !world.targets(path).contains(&service)
+        && !world.targets(path, record).contains(&service)
 }
 
 /// Whether nobody holds what was deleted, so that only an order under way could bring it back.

@@ -1,9 +1,9 @@
 //! What the decision needs to know of the configuration.
 
 use onitu_core::ignore::Ignoring;
-use onitu_core::rules::Rules;
+use onitu_core::rules::{Facts, Rules};
 use onitu_core::store::Registry;
-use onitu_core::{Kind, Mode, Need, Path, Record, Service, ServiceId, need};
+use onitu_core::{Kind, Mode, Need, Path, Record, Service, ServiceId, clock, need};
 
 /// The services and the rules, compiled.
 #[derive(Default)]
@@ -48,10 +48,13 @@ impl World {
         &self.registry.services
     }
 
-    /// Where the rules place `path`.
-    pub fn targets(&self, path: &Path) -> Vec<ServiceId> {
-        let rules = self.rules.as_ref();
-        rules.map(|rules| rules.targets(path, &self.registry.services)).unwrap_or_default()
+    /// Where the rules place `path`, with what is on record of it.
+    pub fn targets(&self, path: &Path, record: Option<&Record>) -> Vec<ServiceId> {
+        let Some(rules) = &self.rules else { return Vec::new() };
+        let now_ns = i64::try_from(clock::now_ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let held = record.map(|it| it.holders.iter().map(|held| held.service).collect::<Vec<_>>());
+        let facts = Facts::of(path, record, now_ns);
+        rules.place(&facts, &self.registry.services, &held.unwrap_or_default()).targets
     }
 
     /// How `service` is used; services that are gone from the configuration count as two-way.
@@ -65,7 +68,7 @@ impl World {
         if self.ignores(path, record.content.kind) {
             return Vec::new();
         }
-        let targets = self.targets(path);
+        let targets = self.targets(path, Some(record));
         self.registry
             .services
             .iter()

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use onitu_core::ignore::Ignoring;
-use onitu_core::rules::Rules;
+use onitu_core::rules::{Facts, Rules};
 use onitu_core::status::{
     Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, Status,
 };
 use onitu_core::store::{Registry, StoreError};
-use onitu_core::{Fault, Kind, Need, Path, Record, Service, ServiceId, need};
+use onitu_core::{Fault, Kind, Need, Path, Record, Service, ServiceId, clock, need};
 
 use crate::core::Core;
 use crate::name;
@@ -74,10 +74,12 @@ fn parse_rules(text: Option<&str>, names: &[String]) -> Result<Rules, String> {
 pub(crate) fn explanation(question: &Question) -> Explanation {
     let Question { path, registry, rules, record, .. } = question;
     let ignored = ignored(question);
-    let targets: BTreeSet<ServiceId> = match ignored {
-        Some(_) => BTreeSet::new(),
-        None => rules.targets(path, &registry.services).into_iter().collect(),
-    };
+    let now_ns = i64::try_from(clock::now_ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    let facts = Facts::of(path, *record, now_ns);
+    let held = record.map(|it| it.holders.iter().map(|held| held.service).collect::<Vec<_>>());
+    let placement = rules.place(&facts, &registry.services, &held.unwrap_or_default());
+    let targets = placement.targets.into_iter().filter(|_| ignored.is_none());
+    let targets: BTreeSet<ServiceId> = targets.collect();
     let names = |id: &ServiceId| name::of(registry, *id);
     Explanation {
         path: Path::clone(path),
@@ -89,7 +91,7 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
         holders: record.map_or_else(Vec::new, |record| holders(registry, record)),
         targets: targets.iter().map(names).collect(),
         ignored,
-        statements: rules.statements(path),
+        statements: rules.statements(&facts, &registry.services),
         pending: pending(question, &targets),
     }
 }

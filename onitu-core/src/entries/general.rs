@@ -143,10 +143,15 @@ impl Check<'_> {
         };
         let start = field.span().and_then(|span| content_start(self.text, span, text));
         for mut problem in Rules::parse(text, names).1 {
-            problem.span = match (&problem.span, start) {
-                (Some(span), Some(start)) => Some(span.start + start..span.end + start),
-                _ => field.span(),
+            let Some(start) = start else {
+                self.say(Diagnostic { span: field.span(), also: Vec::new(), ..problem });
+                continue;
             };
+            let moved = |span: &Range<usize>| span.start + start..span.end + start;
+            problem.span = problem.span.as_ref().map(moved).or_else(|| field.span());
+            for mark in &mut problem.also {
+                mark.span = moved(&mark.span);
+            }
             self.say(problem);
         }
         let at = start.or(field.span().map(|span| span.start)).unwrap_or(0);

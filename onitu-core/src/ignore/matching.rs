@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::patterns::Patterns;
 use super::{FILES_MAX, IgnoreSet, TEXTS_BYTES_MAX, file_in, is_ignore_file, junk};
+use crate::rules::{Facts, Rules};
 use crate::status::Problem;
 use crate::{Kind, Path};
 
@@ -22,6 +23,13 @@ pub struct Reason {
 pub enum Source {
     /// It is junk; this is its kind.
     Junk(&'static str),
+    /// A statement of the rules.
+    Rule {
+        /// Of the rules, from 1.
+        line: usize,
+        /// As written.
+        text: String,
+    },
     /// A line of an ignore file.
     File {
         /// The file.
@@ -47,6 +55,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Junk(kind) => write!(f, "by default (junk: {kind})"),
+            Self::Rule { line, text } => write!(f, "by line {line} of the rules: `{text}`"),
             Self::File { file, line, text } => write!(f, "by `{file}`, line {line}: `{text}`"),
         }
     }
@@ -57,6 +66,7 @@ impl fmt::Display for Source {
 pub struct Ignoring {
     version: u64,
     knows_junk: bool,
+    rules: Option<Rules>,
     files: BTreeMap<Path, Patterns>,
     problems: Vec<Problem>,
 }
@@ -65,8 +75,9 @@ impl Ignoring {
     /// Compiles `set`. Never fails: a line that can't be understood has no effect, and is among
     /// the [`Ignoring::problems`].
     pub fn compile(set: &IgnoreSet) -> Self {
-        let mut ignoring =
-            Self { version: set.version, knows_junk: !set.keeps_junk, ..Self::default() };
+        let rules = set.rules.as_ref().and_then(|text| Rules::parse(text, &set.services).0);
+        let (version, knows_junk) = (set.version, !set.keeps_junk);
+        let mut ignoring = Self { version, knows_junk, rules, ..Self::default() };
         for (directory, text) in &set.files {
             let (patterns, broken) = Patterns::parse(&text.text);
             for (line, message) in broken {
@@ -121,8 +132,20 @@ impl Ignoring {
         )
     }
 
+    fn rule(&self, path: &Path) -> Option<Source> {
+        let rules = self.rules.as_ref().filter(|rules| rules.excludes(path))?;
+        let statements = rules.statements(&Facts::of(path, None, 0), &[]).into_iter();
+        // Excluded by a directory above: that one's turn came before.
+        let mut never = statements.filter(|it| it.matches && it.text.starts_with("never"));
+        let (line, text) = never.next().map_or((0, String::new()), |it| (it.line, it.text));
+        Some(Source::Rule { line, text })
+    }
+
     /// What says of this very path that it is ignored.
     fn source(&self, path: &Path, kind: Kind) -> Option<Source> {
+        if let Some(rule) = self.rule(path) {
+            return Some(rule);
+        }
         let is_directory = kind == Kind::Directory;
         // An ignore file that named itself would have no effect, and so have one again.
         if !self.files.is_empty() && (is_directory || !is_ignore_file(path)) {

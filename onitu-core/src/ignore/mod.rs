@@ -62,6 +62,8 @@ pub struct IgnoreSet {
     pub keeps_junk: bool,
     /// The rules' text.
     pub rules: Option<String>,
+    /// The names of the services that these rules were written for.
+    pub services: Vec<String>,
     /// The ignore files in force, by their directory.
     pub files: BTreeMap<Path, IgnoreText>,
     /// Ignore files that are too many, or too much together.

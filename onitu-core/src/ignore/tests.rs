@@ -1,5 +1,6 @@
 use super::*;
 use crate::Kind;
+use crate::rules::Rules;
 
 fn path(text: &str) -> Path {
     Path::new(text).expect("a path")
@@ -170,4 +171,25 @@ fn a_set_survives_being_stored() {
     assert!(set.says_the_same(&IgnoreSet { version: 9, ..set.clone() }));
     assert!(!set.says_the_same(&IgnoreSet::default()));
     assert_eq!(Ignoring::compile(&set).problems().len(), 1, "the one that is too much");
+}
+
+#[test]
+fn what_the_rules_exclude_is_ignored_whatever_a_file_says_and_with_all_that_is_in_it() {
+    let text = "sync everything to a\nkeep 2 copies of \"x/**\" on any of a, b\nkeep \"p\" only on z\n\
+                never sync \"**/.git/**\", \"*.tmp\"";
+    let services = ["a", "b", "z"].map(str::to_owned).to_vec();
+    let set = IgnoreSet { rules: Some(text.to_owned()), services, ..set(&[("", "!*.tmp\n!.git")]) };
+    assert!(Rules::parse(text, &set.services).0.is_some());
+    let ignoring = Ignoring::compile(&set);
+    for text in [".git/", "d/.git/config", "x.tmp", "x.tmp/y"] {
+        assert!(is_ignored(&ignoring, text), "{text}");
+    }
+    for text in ["git/config", "d/x.tmp", ".gitignore", "p", "x/y"] {
+        assert!(!is_ignored(&ignoring, text), "{text}");
+    }
+    let line = "by line 4 of the rules: `never sync \"**/.git/**\", \"*.tmp\"`";
+    let [file, below] = ["x.tmp", "d/.git/a/b"].map(path);
+    let explain = |path: &Path| ignoring.why(path, Kind::File).map(|why| why.explain(path));
+    assert_eq!(explain(&file), Some(format!("ignored {line}")));
+    assert_eq!(explain(&below), Some(format!("ignored, for `d/.git` is ignored {line}")));
 }

@@ -151,6 +151,11 @@ impl Registry {
         self.services.iter().find(|service| service.name == name)
     }
 
+    /// The names of all services, in their order.
+    pub fn names(&self) -> Vec<String> {
+        self.services.iter().map(|service| service.name.clone()).collect()
+    }
+
     /// The service of this number.
     pub fn by_id(&self, id: ServiceId) -> Option<&Service> {
         self.services.iter().find(|service| service.id == id)

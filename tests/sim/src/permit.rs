@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use fastrand::Rng;
-use onitu_core::rules::Rules;
+use onitu_core::rules::{Facts, Rules};
 use onitu_core::store::Registry;
 use onitu_core::{Path, Service};
 
@@ -48,8 +48,9 @@ impl Law {
 
     /// Whether the rules place the path on that service.
     pub(crate) fn targets(&self, path: &Path, service: &Service) -> bool {
-        let targets = self.rules.as_ref().map(|rules| rules.targets(path, &self.services));
-        targets.is_some_and(|targets| targets.contains(&service.id))
+        let facts = Facts::of_path(path, 0);
+        let placed = self.rules.as_ref().map(|rules| rules.place(&facts, &self.services, &[]));
+        placed.is_some_and(|placed| placed.targets.contains(&service.id))
     }
 }
 

@@ -36,6 +36,7 @@ fn explain(
     explanation(&Question {
         path: &path("a.txt"),
         registry: &registry,
+        ignoring: &onitu_core::ignore::Ignoring::default(),
         rules: &Rules::everywhere(),
         record,
         status: &status,

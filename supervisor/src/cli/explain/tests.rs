@@ -23,7 +23,7 @@ fn holder(service: &str, revision: u64) -> HolderStatus {
 }
 
 fn statement(line: usize, text: &str, matches: bool) -> StatementStatus {
-    StatementStatus { line, text: text.to_owned(), matches }
+    StatementStatus { line, text: text.to_owned(), matches, unmet: None }
 }
 
 fn known() -> Explanation {
