@@ -41,5 +41,5 @@ pub use fault::{Fault, FaultKind};
 pub use need::{Need, need};
 pub use path::{InvalidPath, Path};
 pub use record::{Holder, Record, UnpackError};
-pub use service::{Mode, Service, ServiceId};
+pub use service::{AT, Mode, Service, ServiceId};
 pub use shard::Shard;

@@ -130,6 +130,12 @@ pub struct ServiceStatus {
     pub reason: Option<String>,
     /// Paths it holds, directories included.
     pub files: u64,
+    /// Bytes of these, as far as they are on record.
+    #[serde(default)]
+    pub used_bytes: u64,
+    /// Most bytes it may hold, if that is bounded.
+    #[serde(default)]
+    pub quota_bytes: Option<u64>,
     /// Paths at which it has work to do.
     pub pending: u64,
     /// Of its driver, while it runs.

@@ -10,6 +10,7 @@ mod control;
 mod filter;
 mod hints;
 mod look;
+mod mount;
 mod orders;
 mod plug;
 mod resolve;
@@ -28,6 +29,7 @@ mod watching;
 
 pub use bytes::Bytes;
 pub use hints::{Gathered, Hint, Hints};
+pub use mount::Mounted;
 pub use onitu_core::manifest::{Abilities, Manifest, OptionKind, OptionSpec};
 pub use onitu_core::message::VERSION as PROTOCOL_VERSION;
 pub use onitu_core::trash::{TrashPage, TrashQuery, Trashed, Why};

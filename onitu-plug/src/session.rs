@@ -19,6 +19,7 @@ use crate::claim::Claims;
 use crate::control::{UnderWay, control};
 use crate::filter::Filter;
 use crate::hints::Hints;
+use crate::mount::Mounted;
 use crate::orders::Orders;
 use crate::plug::{Plug, Setting};
 use crate::retries::Retries;
@@ -90,7 +91,7 @@ async fn begin<P, F>(
     post: &Post,
     connect: &impl Fn(Setting) -> F,
     epoch: &mut u64,
-) -> Result<Session<Twins<P>>, Fault>
+) -> Result<Session<Mounted<Twins<P>>>, Fault>
 where
     P: Plug,
     F: Future<Output = Result<P, Fault>> + Send,
@@ -115,7 +116,7 @@ where
         trash_days: trash_days.unwrap_or(TRASH_DAYS),
         trash_size_bytes: option("trash_size_bytes"),
     };
-    let plug = Twins::over(connect(setting).await?);
+    let plug = Mounted::over(Twins::over(connect(setting).await?), post.service.at());
     Ok(Session::new(post, plug, *epoch, (incarnation, filter)))
 }
 

@@ -11,6 +11,7 @@ pub mod decide;
 mod ignoring;
 pub mod order;
 mod peer;
+mod quota;
 pub mod round;
 pub mod serve;
 mod sweep;

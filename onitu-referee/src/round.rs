@@ -276,6 +276,9 @@ pub(crate) fn note_change(
         let holders = record.iter().flat_map(|record| &record.holders);
         for holder in holders.filter(|holder| holder.tag != Tag::UNKNOWN) {
             *commit.counts.held.entry(holder.service).or_default() += sign;
+            let bytes = record.map_or(0, |record| record.content.size);
+            let bytes = sign * i64::try_from(bytes).unwrap_or(i64::MAX);
+            *commit.counts.bytes.entry(holder.service).or_default() += bytes;
         }
     }
     let (had, has) = (world.needs(path, before), world.needs(path, after));

@@ -19,12 +19,14 @@ use tokio::time::Instant;
 use crate::ignoring::Files;
 use crate::order::Children;
 use crate::peer::Peer;
+use crate::quota::Quotas;
 use crate::round::{self, Arrived, Ended};
 use crate::sweep::Sweep;
 use crate::world::World;
 
 mod dispatch;
 mod link;
+mod room;
 
 use link::Link;
 
@@ -59,6 +61,7 @@ pub struct Referee {
     to_inputs: mpsc::Sender<Input>,
     sweep: Option<Sweep>,
     files: Files,
+    quotas: Quotas,
     /// Paths whose record has lately got a hint of a rename, and until when it counts as fresh.
     fresh: BTreeMap<Path, Instant>,
     next_order: u64,
@@ -79,6 +82,7 @@ impl Referee {
             to_inputs,
             sweep: None,
             files: Files::default(),
+            quotas: Quotas::default(),
             fresh: BTreeMap::new(),
             next_order: seed << 32,
         }
@@ -149,6 +153,9 @@ impl Referee {
         // Before anything is acknowledged: who hears that an ignore file was taken may rely on it.
         if self.sweep.is_none() {
             self.publish_ignoring().await?;
+        }
+        if swept {
+            self.recount().await?;
         }
         if swept && self.sweep.is_none() {
             // Tells the Core that all work this configuration means is on record.
@@ -243,6 +250,8 @@ impl Referee {
             self.files = Files::load(self.store.as_ref()).await?;
         }
         self.world = world.ignoring(Ignoring::compile(self.files.published()));
+        self.quotas = Quotas::new(&self.world.registry, &self.store.counts().await?);
+        self.world.set_room(self.quotas.room());
         if is_swept || self.files.published().version == 0 {
             self.publish_ignoring().await?;
         }
@@ -294,7 +303,7 @@ impl Referee {
                     self.is_in_flight(path, &ending)
                 });
             self.note_problems(&mut round);
-            self.store.commit(round.commits.into_iter().collect()).await?;
+            self.commit(std::mem::take(&mut round.commits)).await?;
             self.after_commit(&records, &round.changed, round.ended, round.released);
             all.extend(records);
         }

@@ -1,5 +1,8 @@
 //! What the decision needs to know of the configuration.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use onitu_core::ignore::Ignoring;
 use onitu_core::rules::{Facts, Rules};
 use onitu_core::store::Registry;
@@ -14,6 +17,8 @@ pub struct World {
     rules: Option<Rules>,
     /// Nothing, unless [`World::ignoring`] says what.
     ignoring: Ignoring,
+    /// Of services with a quota.
+    room: BTreeMap<ServiceId, u64>,
 }
 
 impl World {
@@ -29,7 +34,7 @@ impl World {
         if rules.is_none() {
             tracing::error!("the registered rules can't be read: nothing new is placed");
         }
-        Self { registry, rules, ignoring: Ignoring::default() }
+        Self { registry, rules, ignoring: Ignoring::default(), room: BTreeMap::new() }
     }
 
     /// The same world, in which this is ignored.
@@ -51,10 +56,35 @@ impl World {
     /// Where the rules place `path`, with what is on record of it.
     pub fn targets(&self, path: &Path, record: Option<&Record>) -> Vec<ServiceId> {
         let Some(rules) = &self.rules else { return Vec::new() };
+        let services = self.services_for(path, record);
         let now_ns = i64::try_from(clock::now_ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         let held = record.map(|it| it.holders.iter().map(|held| held.service).collect::<Vec<_>>());
         let facts = Facts::of(path, record, now_ns);
-        rules.place(&facts, &self.registry.services, &held.unwrap_or_default()).targets
+        rules.place(&facts, &services, &held.unwrap_or_default()).targets
+    }
+
+    /// The services on which something can stand at `path`. One that has no room for what the record
+    /// says isn't available, and another one is chosen where the rules leave a choice.
+    fn services_for(&self, path: &Path, record: Option<&Record>) -> Cow<'_, [Service]> {
+        let mut services = self.registry.reaching(path);
+        let Some(record) = record.filter(|_| !self.room.is_empty()) else { return services };
+        let is_full = |service: &Service| {
+            let room = self.room.get(&service.id).copied();
+            room.is_some_and(|room| {
+                record.holder(service.id).is_none() && room < record.content.size
+            })
+        };
+        if services.iter().any(&is_full) {
+            for service in services.to_mut() {
+                service.paused |= is_full(service);
+            }
+        }
+        services
+    }
+
+    /// How many bytes more services with a quota may hold.
+    pub(crate) fn set_room(&mut self, room: BTreeMap<ServiceId, u64>) {
+        self.room = room;
     }
 
     /// How `service` is used; services that are gone from the configuration count as two-way.

@@ -208,3 +208,34 @@ fn what_is_ignored_is_in_nobodys_way_and_is_not_overwritten() {
     house.wait();
     assert_eq!(text(&b, "out"), "a file, which isn't ignored");
 }
+
+#[test]
+fn what_the_rules_exclude_is_left_alone_where_it_is_and_met_anew_when_they_dont() {
+    let mut house = House::new(&["a", "b"]);
+    let (a, b) = (house.files("a"), house.files("b"));
+    a.write("x.tmp", "before the rule");
+    a.write("d/.git/config", "of a");
+    a.write("y", "y");
+    house.wait();
+    house.set_rules("sync everything to a, b\nnever sync \"**/*.tmp\", \"**/.git/**\"");
+    house.say(&["reload"]);
+    house.wait();
+    assert_eq!(entries(&house), 2, "`y` and `d`");
+    let line = why(&house, "d/.git/config").expect("ignored");
+    assert!(line.contains("`d/.git` is ignored by line 2 of the rules: `never sync"), "{line}");
+    b.remove("x.tmp");
+    a.write("new.tmp", "new");
+    b.write("d/.git/config", "of b");
+    house.wait();
+    assert!(a.has("x.tmp") && !b.has("new.tmp"));
+    assert_eq!(text(&a, "d/.git/config"), "of a");
+    house.set_rules("sync everything to a, b");
+    house.say(&["reload"]);
+    house.wait();
+    assert_eq!(text(&b, "x.tmp"), "before the rule");
+    assert_eq!(text(&b, "new.tmp"), "new");
+    house.assert_same_contents();
+    let kept = [text(&a, "d/.git/config"), text(&b, "d/.git/config")];
+    assert_eq!(kept[0], kept[1], "one keeps the name, the other one is kept under another");
+    assert_eq!(house.json(&["conflicts", "--json"]).as_array().map(Vec::len), Some(1));
+}

@@ -77,7 +77,7 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
     let now_ns = i64::try_from(clock::now_ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     let facts = Facts::of(path, *record, now_ns);
     let held = record.map(|it| it.holders.iter().map(|held| held.service).collect::<Vec<_>>());
-    let placement = rules.place(&facts, &registry.services, &held.unwrap_or_default());
+    let placement = rules.place(&facts, &registry.reaching(path), &held.unwrap_or_default());
     let targets = placement.targets.into_iter().filter(|_| ignored.is_none());
     let targets: BTreeSet<ServiceId> = targets.collect();
     let names = |id: &ServiceId| name::of(registry, *id);

@@ -15,6 +15,7 @@ mod configuration;
 mod conflicts;
 mod core;
 mod explain;
+mod identity;
 mod listen;
 mod name;
 mod overview;

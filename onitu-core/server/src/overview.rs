@@ -56,6 +56,8 @@ fn of_service(service: &Service, parts: &Parts, stored: &Stored) -> ServiceStatu
         state,
         reason,
         files: stored.counts.held.get(&service.id).copied().unwrap_or(0),
+        used_bytes: stored.counts.bytes.get(&service.id).copied().unwrap_or(0),
+        quota_bytes: service.quota_bytes(),
         pending: stored.counts.pending.get(&service.id).copied().unwrap_or(0),
         pid: process.and_then(|process| process.pid),
         scanned: report.scanned,

@@ -92,9 +92,9 @@ pub struct ServiceEntry {
     pub trash_days: u32,
     /// Most bytes of the trash; no bound but its days if not given.
     pub trash_size_bytes: Option<u64>,
-    /// The directory of the tree at which its root stands. Not effective yet.
+    /// The directory of the tree at which its root stands.
     pub at: crate::Path,
-    /// Most bytes it may hold. Not effective yet.
+    /// Most bytes it may hold.
     pub quota_bytes: Option<u64>,
     /// How fast it may be used. Not effective yet.
     pub limit: Option<Limit>,

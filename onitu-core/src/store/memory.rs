@@ -200,6 +200,9 @@ impl Data {
         for (service, change) in commit.counts.held {
             *self.counts.held.entry(service).or_default() += change;
         }
+        for (service, change) in commit.counts.bytes {
+            *self.counts.bytes.entry(service).or_default() += change;
+        }
     }
 
     fn apply_record(&mut self, shard: Shard, path: &Path, record: Option<Record>) {
@@ -226,13 +229,17 @@ impl Data {
     }
 
     fn counts(&self) -> Counts {
-        let held = self.counts.held.iter();
+        let (held, bytes) = (self.counts.held.iter(), self.counts.bytes.iter());
         let pending = self.pending.iter().map(|(service, paths)| (*service, paths.len() as u64));
         Counts {
             entries: u64::try_from(self.counts.entries).unwrap_or(0),
             held: held
                 .filter_map(|(service, held)| Some((*service, u64::try_from(*held).ok()?)))
                 .filter(|(_, held)| *held > 0)
+                .collect(),
+            bytes: bytes
+                .filter_map(|(service, bytes)| Some((*service, u64::try_from(*bytes).ok()?)))
+                .filter(|(_, bytes)| *bytes > 0)
                 .collect(),
             pending: pending.filter(|(_, paths)| *paths > 0).collect(),
             conflicts: self.conflicts.len() as u64,

@@ -8,6 +8,7 @@ mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -103,6 +104,8 @@ pub struct CountsChange {
     pub entries: i64,
     /// Paths held, by service.
     pub held: BTreeMap<ServiceId, i64>,
+    /// Bytes on record of these paths, by service.
+    pub bytes: BTreeMap<ServiceId, i64>,
 }
 
 /// Sums over all records, kept by the commits.
@@ -112,6 +115,8 @@ pub struct Counts {
     pub entries: u64,
     /// Paths held, by service.
     pub held: BTreeMap<ServiceId, u64>,
+    /// Bytes on record of these paths, by service.
+    pub bytes: BTreeMap<ServiceId, u64>,
     /// Paths with work to do, by service.
     pub pending: BTreeMap<ServiceId, u64>,
     /// Conflicts not ended.
@@ -154,6 +159,14 @@ impl Registry {
     /// The names of all services, in their order.
     pub fn names(&self) -> Vec<String> {
         self.services.iter().map(|service| service.name.clone()).collect()
+    }
+
+    /// The services on which something can stand at `path`.
+    pub fn reaching(&self, path: &Path) -> Cow<'_, [Service]> {
+        if self.services.iter().all(|service| service.reaches(path)) {
+            return Cow::Borrowed(&self.services);
+        }
+        Cow::Owned(self.services.iter().filter(|it| it.reaches(path)).cloned().collect())
     }
 
     /// The service of this number.

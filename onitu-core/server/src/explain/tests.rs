@@ -12,6 +12,8 @@ fn all_ready(registry: &Registry) -> Status {
         state: ServiceState::Ready,
         reason: None,
         files: 0,
+        used_bytes: 0,
+        quota_bytes: None,
         pending: 0,
         pid: Some(1),
         scanned: 0,

@@ -27,6 +27,8 @@ pub const LAST_SERVICE: &str = "last-service";
 pub const ENTRIES: &str = "entries";
 /// Begins a field of a shard's counts: paths held by the service of the number that follows.
 pub const HELD: &str = "held:";
+/// Begins a field of a shard's counts: bytes on record of what that service holds.
+pub const BYTES: &str = "bytes:";
 
 /// A hash: name to packed record, of one bucket of a directory.
 pub fn records(shard: Shard, directory: &str, bucket: u32) -> String {

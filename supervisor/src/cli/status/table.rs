@@ -49,7 +49,9 @@ fn progress(service: &ServiceStatus) -> String {
     use onitu_core::status::ServiceState::Scanning;
     match service.state {
         Scanning => format!("{} so far", counted(service.scanned, "path")),
-        _ => String::new(),
+        _ => service.quota_bytes.map_or_else(String::new, |quota| {
+            format!("{} of {} used", bytes(service.used_bytes), bytes(quota))
+        }),
     }
 }
 

@@ -10,6 +10,8 @@ fn service(name: &str, state: ServiceState, reason: Option<&str>) -> ServiceStat
         state,
         reason: reason.map(str::to_owned),
         files: 1_204,
+        used_bytes: 0,
+        quota_bytes: None,
         pending: 0,
         pid: Some(7),
         scanned: 310,
