@@ -290,15 +290,18 @@ fn service_names(top: &dyn TableLike) -> Vec<String> {
 
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entries")
+        let mut shown = f.debug_struct("Entries");
+        shown
             .field("path", &self.path)
             .field("state_dir", &self.state_dir)
             .field("api", &self.api)
             .field("redis", &self.redis.as_ref().map(|_| "…"))
             .field("rules", &self.rules)
-            .field("ignore_junk", &self.ignore_junk)
-            .field("services", &self.services)
-            .finish()
+            .field("services", &self.services);
+        if !self.ignore_junk {
+            shown.field("ignore_junk", &self.ignore_junk);
+        }
+        shown.finish()
     }
 }
 
