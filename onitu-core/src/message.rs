@@ -84,7 +84,7 @@ pub enum Event {
     Gone {
         /// Where.
         path: Path,
-        /// Set when the order of this id led here.
+        /// Set when the order of this id took away what was there: that is nobody's deletion.
         #[serde(default)]
         order: Option<u64>,
         /// The bytes are there now.

@@ -207,21 +207,16 @@ impl Brake {
         self.state().scans += 1;
     }
 
-    /// That scan is done.
-    pub(crate) fn end_scan(&self) {
+    /// That scan is done. Answers what waits and wasn't found by it: a listing may lag behind or
+    /// fail, so only a look at each can tell that it needn't wait any more.
+    pub(crate) fn end_scan(&self) -> Vec<Path> {
         self.with(|state| {
-            let scans = state.scans;
-            for what in [What::Removed, What::Changed] {
-                let pile = state.pile(what);
-                let is_held = pile.held.is_some();
-                if pile.forget_before(scans) && is_held {
-                    state.version += 1;
-                }
+            let State { removed, changed, rest, scans, .. } = state;
+            if !removed.unjudged && !changed.unjudged {
+                *rest = None;
             }
-            if !state.removed.unjudged && !state.changed.unjudged {
-                state.rest = None;
-            }
-        });
+            removed.not_found_since(*scans).chain(changed.not_found_since(*scans)).collect()
+        })
     }
 
     /// Whether the removal of a path with this record would remove anything elsewhere. `announced`:

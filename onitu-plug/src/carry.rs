@@ -288,12 +288,11 @@ impl<P: Plug> Carrier<'_, P> {
             && now.map(|state| state.tag) != self.expected()
         {
             return match now {
-                // It was only to be read; its removal is for the brake to judge.
-                None if matches!(self.order.action, Action::Hash { .. }) => {
+                // Whose doing that was isn't known: a look finds out, and the brake judges.
+                None => {
                     self.shared.hints.tell(path.clone(), Hint::Changed);
                     vec![Event::Failed { path, order, fault }]
                 }
-                None => vec![self.gone()],
                 Some(state) if self.shared.filter.covers(&path, state.content.kind) => {
                     vec![Event::Failed { fault: self.in_the_way(state.content.kind), path, order }]
                 }
@@ -353,6 +352,7 @@ impl<P: Plug> Carrier<'_, P> {
         }
     }
 
+    /// The order has taken away what was here.
     fn gone(&self) -> Event {
         Event::Gone { path: self.order.path.clone(), order: Some(self.order.id), moved_to: None }
     }

@@ -5,6 +5,7 @@
 //! runtime's work. Each line of a method's list of behaviours is a test of the conformance suite.
 
 use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 use onitu_core::manifest::{Abilities, Manifest};
@@ -84,6 +85,13 @@ pub trait Plug: Sized + Send + Sync + 'static {
     /// was connected. Constant as long as it is connected.
     fn abilities(&self) -> Abilities {
         Self::manifest().abilities
+    }
+
+    /// For how long [`Plug::list`] may not show what has changed; a look at a path always does.
+    /// After so long everything is listed a second time, and only then a scan is complete. None
+    /// for a storage whose listings are consistent. Constant as long as it is connected.
+    fn listing_lag(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Opens the storage. Repeated with growing pauses while it fails.

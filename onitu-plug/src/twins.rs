@@ -10,6 +10,8 @@ mod find;
 mod list;
 mod sink;
 
+use std::time::Duration;
+
 use onitu_core::manifest::{Abilities, Manifest};
 use onitu_core::trash::{TrashPage, TrashQuery};
 use onitu_core::{Checksum, Content, Fault, FaultKind, Path, State, Tag, twin};
@@ -133,6 +135,10 @@ impl<P: Plug> Plug for Twins<P> {
 
     fn abilities(&self) -> Abilities {
         Abilities { exact_names: true, ..self.inner.abilities() }
+    }
+
+    fn listing_lag(&self) -> Duration {
+        self.inner.listing_lag()
     }
 
     async fn connect(options: P::Options, setting: Setting) -> Result<Self, Fault> {

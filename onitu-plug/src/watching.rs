@@ -177,9 +177,16 @@ pub(crate) async fn scan_trees<P: Plug>(
             shared.problems.clear_all();
             shared.brake.begin_scan();
         }
-        scan(shared, roots).await?;
+        scan(shared, roots.clone()).await?;
+        let lag = shared.plug.listing_lag();
+        if !lag.is_zero() {
+            tokio::time::sleep(lag).await;
+            scan(shared, roots).await?;
+        }
         if whole {
-            shared.brake.end_scan();
+            for path in shared.brake.end_scan() {
+                shared.hints.tell(path, Hint::Changed);
+            }
             shared.scans.fetch_add(1, Ordering::SeqCst);
         }
     }

@@ -33,6 +33,9 @@ pub enum Observed {
         /// Where the bytes went on that service.
         moved_to: Option<Path>,
     },
+    /// Nothing, because an order took it away. That is no user's deletion, even if the record, in a
+    /// store that has lost what it had, says that the service was current.
+    Removed,
     /// A directory that holds what Onitu doesn't know and so can't be removed or replaced.
     Occupied,
     /// Nothing, and nobody deleted it.
@@ -80,7 +83,12 @@ pub fn decide(
             record.map(|record| after_gone(record, service, mode, moved_to.as_ref()))
         }
         Observed::Occupied => record.map(|record| after_occupied(record, service, mode)),
-        Observed::Lost => record.and_then(|record| after_lost(record, service)),
+        Observed::Removed if record.is_some_and(|record| record.gone) => {
+            record.map(|record| after_gone(record, service, mode, None))
+        }
+        Observed::Lost | Observed::Removed => {
+            record.and_then(|record| after_lost(record, service))
+        }
         Observed::Restored(state) => Some(match record {
             None => first_seen(service, state, None),
             Some(record) => {
@@ -384,7 +392,12 @@ fn after_occupied(record: &Record, service: ServiceId, mode: Mode) -> Record {
     after.gone = false;
     after.content = Content::DIRECTORY;
     after.moved = None;
-    after.set_holder(service, after.revision, held.tag);
+    if held.tag == Tag::UNKNOWN {
+        // It was only to get the directory, and may have none.
+        after.drop_holder(service);
+    } else {
+        after.set_holder(service, after.revision, held.tag);
+    }
     after
 }
 

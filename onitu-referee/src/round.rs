@@ -194,6 +194,7 @@ fn observation(
             }
         }
         Event::Restored { state, .. } => Some(Observed::Restored(*state)),
+        Event::Gone { order: Some(_), .. } => Some(Observed::Removed),
         Event::Gone { moved_to, .. } => Some(Observed::Gone { moved_to: moved_to.clone() }),
         Event::Failed { fault, .. } if fault.kind == FaultKind::NotEmpty => {
             Some(Observed::Occupied)

@@ -28,7 +28,7 @@ pub struct Faults {
     pub rescan_delay_ms_max: u64,
     /// The watch breaks at a hint, which is lost with it.
     pub break_watch: f64,
-    /// A listing fails halfway.
+    /// A listing fails halfway, with the first of the kinds.
     pub half_listing: f64,
     /// A chunk that is read has one bit flipped.
     pub corrupt_read: f64,

@@ -80,6 +80,10 @@ impl<A: Able> Plug for Memory<A> {
         self.service.abilities()
     }
 
+    fn listing_lag(&self) -> Duration {
+        self.service.with(|storage| storage.lag.most)
+    }
+
     async fn connect(options: MemoryOptions, setting: Setting) -> Result<Self, Fault> {
         let name = options.storage.unwrap_or(setting.service);
         Self::try_begin(MemoryService::named::<A>(&name)).await
@@ -288,7 +292,8 @@ fn page(storage: &mut Storage, directory: &Path, after: Option<&str>) -> Result<
     if dice.happens(dice.faults.half_listing) {
         found.truncate(dice.below(found.len()));
         let message = format!("the listing of `{directory}` broke off");
-        broken = Some(Fault::new(FaultKind::Unavailable, message));
+        let kind = dice.faults.kinds.first().copied().unwrap_or(FaultKind::Unavailable);
+        broken = Some(Fault::new(kind, message));
     }
     Ok(Page { found, next: next.flatten(), broken })
 }

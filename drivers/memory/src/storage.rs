@@ -97,7 +97,11 @@ impl Storage {
         state
     }
 
+    /// Hints at the path, and at the directories that were made for it.
     pub(crate) fn tell(&mut self, path: &Path, hint: Hint) {
+        for made in std::mem::take(&mut self.tree.made) {
+            self.news.tell(&made, Hint::Changed, &mut self.dice);
+        }
         self.news.tell(path, hint, &mut self.dice);
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct Tree {
     numbers: u64,
     versions: u64,
     abilities: Abilities,
+    /// Directories made for what was put into them, of which nobody was told yet.
+    pub(crate) made: Vec<Path>,
 }
 
 impl Directory {
@@ -83,7 +85,7 @@ impl Directory {
 impl Tree {
     pub(crate) fn new(abilities: Abilities) -> Self {
         let root = Node { body: Body::Directory(Directory::default()), mtime_ns: 0, version: 0 };
-        Self { nodes: BTreeMap::from([(ROOT, root)]), numbers: ROOT, versions: 0, abilities }
+        Self { nodes: BTreeMap::from([(ROOT, root)]), numbers: ROOT, versions: 0, abilities, made: Vec::new() }
     }
 
     pub(crate) fn abilities(&self) -> Abilities {
@@ -216,9 +218,14 @@ impl Tree {
             let message = format!("a parent of `{path}` is no directory");
             return Err(Fault::new(FaultKind::NotADirectory, message));
         }
-        let mut at = ROOT;
+        let (mut at, mut above) = (ROOT, Path::root());
         for name in components(&path.parent().unwrap_or_else(Path::root)) {
+            let nodes = self.nodes.len();
             at = self.child_directory(at, name);
+            above = above.join(name).unwrap_or(above);
+            if self.nodes.len() > nodes {
+                self.made.push(above.clone());
+            }
         }
         let key = self.key(path.name());
         let Some(children) = self.children(at) else { return Ok(()) };

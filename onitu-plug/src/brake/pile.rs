@@ -103,21 +103,9 @@ impl Pile {
         was_there
     }
 
-    /// Takes out what no scan has found since the scan with this number began; whether there was
-    /// any.
-    pub(super) fn forget_before(&mut self, scan: u64) -> bool {
-        let old: Vec<Path> = self
-            .paths
-            .iter()
-            .filter(|(_, waiting)| waiting.scan < scan)
-            .map(|(path, _)| path.clone())
-            .collect();
-        let any = !old.is_empty();
-        for path in &old {
-            self.drop_path(path);
-        }
-        self.end_if_empty();
-        any
+    /// What no scan has found since the scan with this number began.
+    pub(super) fn not_found_since(&self, scan: u64) -> impl Iterator<Item = Path> {
+        self.paths.iter().filter(move |(_, it)| it.scan < scan).map(|(path, _)| path.clone())
     }
 
     /// Without files nothing is held; directories that are left go on.
@@ -243,11 +231,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_scan_does_not_find_again_waits_no_more() {
+    fn what_a_scan_does_not_find_again_is_told() {
         let mut pile = pile(&["a", "b"], &[]);
         pile.add(path("a"), Waiting { scan: 2, ..file("a") });
-        assert!(pile.forget_before(2) && !pile.forget_before(2));
-        assert!(pile.contains(&path("a")) && !pile.contains(&path("b")));
+        assert_eq!(pile.not_found_since(2).collect::<Vec<_>>(), [path("b")]);
+        assert!(pile.contains(&path("b")), "until it was looked at");
     }
 
     #[test]

@@ -264,6 +264,14 @@ fn a_directory_that_can_not_go_stays() {
 }
 
 #[test]
+fn a_directory_that_stays_is_made_again_where_it_may_never_have_been() {
+    let mut before = tombstone(3, Content::DIRECTORY, &[(B, 2, "dir")]);
+    before.set_holder(A, 2, Tag::UNKNOWN);
+    let stays = after(&before, A, &Observed::Occupied);
+    assert_eq!(stays, record(4, Content::DIRECTORY, &[(B, 2, "dir")]));
+}
+
+#[test]
 fn a_conflict_whose_second_content_went_away_is_over() {
     let before = record(2, file("x"), &[(A, 2, "a"), (B, 0, "b")]);
     assert_eq!(after(&before, B, &gone()), record(2, file("x"), &[(A, 2, "a")]));
@@ -356,6 +364,17 @@ fn not_even_a_source_takes_the_name_from_a_directory() {
 }
 
 #[test]
+fn what_an_order_took_away_is_no_deletion() {
+    let goes = tombstone(3, file("x"), &[(A, 2, "a"), (B, 2, "b")]);
+    assert_eq!(after(&goes, A, &Observed::Removed), tombstone(3, file("x"), &[(B, 2, "b")]));
+    // The store has lost that the path was deleted.
+    let lives = record(2, file("x"), &[(A, 2, "a"), (B, 2, "b")]);
+    assert_eq!(after(&lives, A, &Observed::Removed), record(2, file("x"), &[(B, 2, "b")]));
+    let alone = record(2, file("x"), &[(A, 2, "a")]);
+    assert_eq!(decide(Some(&alone), A, Mode::Sync, &Observed::Removed), None);
+}
+
+#[test]
 fn a_source_keeps_the_name_and_the_others_are_set_aside() {
     let before = record(2, file("x"), &[(A, 1, "a"), (B, 2, "b")]);
     let source = decide(Some(&before), A, Mode::Source, &seen(file("yy"), "a2"));
@@ -379,6 +398,7 @@ fn observations() -> impl Strategy<Value = Observed> {
         Just(gone()),
         Just(Observed::Occupied),
         Just(Observed::Lost),
+        Just(Observed::Removed),
         Just(Observed::Fetched { revision: 1, content: file("x") }),
         Just(Observed::Rotten(State { content: file("y"), tag: tag("1") })),
         Just(Observed::Restored(State { content: file("yy"), tag: tag("3") })),

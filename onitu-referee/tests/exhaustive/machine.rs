@@ -179,6 +179,11 @@ fn carry_out(
     let carrier = Carrier { state, service, path, task, is_stale };
     let done = Step::CarriedOut(service, path);
     let there = state.spots[path][service].disk;
+    if there.is_none() && task.expect.is_some() {
+        // Whose doing that was isn't known: a look finds out.
+        found.push((Step::Failed(service, path), carrier.without()));
+        return;
+    }
     if there != task.expect {
         // The truth is told instead.
         found.push((done, carrier.ended(there, |news| news.hashed = has_bytes(there))));

@@ -67,7 +67,7 @@ fn two_services() {
 #[test]
 fn three_services() {
     let scope = Scope { services: 3, writers: 3, events: 3, ..TWO };
-    holds("three services", scope, 60_000, whatever);
+    holds("three services", scope, 50_000, whatever);
 }
 
 #[test]

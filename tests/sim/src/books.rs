@@ -97,6 +97,11 @@ impl Books {
         self.named.contains(path) || is_conflict_name(path)
     }
 
+    /// The names that users gave to what is in `directory`.
+    pub(crate) fn named_within<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = &'a Path> {
+        self.named.iter().filter(move |path| path.is_within(directory))
+    }
+
     /// Whether the user of that service put something there, since the last rest.
     pub(crate) fn was_put(&self, service: usize, path: &Path) -> bool {
         self.put.contains(&(service, path.clone()))

@@ -2,6 +2,8 @@
 //! losses would notice nobody's.
 
 use bytes::Bytes;
+use std::time::Duration;
+
 use onitu_driver_memory::Memory;
 use onitu_plug::{
     Abilities, Content, Fault, Hasher, Hints, Listing, Manifest, Path, Plug, Setting, Sink, State,
@@ -28,6 +30,10 @@ impl Plug for Careless {
 
     fn abilities(&self) -> Abilities {
         self.0.abilities()
+    }
+
+    fn listing_lag(&self) -> Duration {
+        self.0.listing_lag()
     }
 
     async fn connect(options: Self::Options, setting: Setting) -> Result<Self, Fault> {

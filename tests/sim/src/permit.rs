@@ -6,6 +6,7 @@ use fastrand::Rng;
 use onitu_core::rules::{Facts, Rules};
 use onitu_core::store::Registry;
 use onitu_core::{Path, Service};
+use onitu_driver_memory::Thing;
 
 use crate::books::Books;
 use crate::house::House;
@@ -97,7 +98,11 @@ impl Permits {
             if self.held[at].contains(&path) {
                 continue;
             }
-            let placed = self.laws.iter().any(|law| law.targets(&path, service));
+            let is_target = |path: &Path| self.laws.iter().any(|law| law.targets(path, service));
+            // What was placed in a directory may be gone from it again, all within one step.
+            let thing = house.members[at].storage.thing(&path);
+            let placed = is_target(&path)
+                || thing == Some(Thing::Directory) && books.named_within(&path).any(is_target);
             if placed || books.was_put(at, &path) || path.as_str().contains(&own_copy) {
                 let mut above = Some(path);
                 while let Some(path) = above {

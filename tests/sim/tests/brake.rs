@@ -13,7 +13,7 @@ use onitu_core::held::{Approval, Held, Review, Share, Verdict};
 use onitu_core::message::{Reply, Request, decode, encode};
 use onitu_core::status::ServiceState;
 use onitu_core::store::{MemoryStore, Registry, Store};
-use onitu_core::{Mode, Path, Service, ServiceId};
+use onitu_core::{FaultKind, Mode, Path, Service, ServiceId};
 use onitu_driver_memory::{Faults, Memory, MemoryService};
 use onitu_plug::{Post, keep};
 use onitu_referee::Referee;
@@ -311,6 +311,23 @@ async fn a_rejection_brings_back_what_nobody_brought_back_meanwhile() {
     house.decide(Verdict::Reject, None).await;
     assert_eq!((house.held().await, house.files(0), house.files(1)), (None, 40, 40));
     assert_eq!(house.storage(0).tree(), house.storage(1).tree());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failing_scan_does_not_find_again_is_still_held() {
+    let house = forty().await;
+    house.remove(0..30);
+    assert_eq!(house.held().await, Some(removed(30, 40)));
+    let kinds = vec![FaultKind::Denied];
+    house.storage(0).misbehave(Faults { half_listing: 1.0, kinds, ..Faults::default() });
+    for _ in 0..3 {
+        house.ask(0, Request::Rescan).await;
+        sleep(Duration::from_secs(5)).await;
+        let reports = house.store.reports().await.unwrap();
+        assert_eq!(reports[&ServiceId(1)].held, Some(removed(30, 40)));
+    }
+    house.storage(0).behave();
+    assert_eq!((house.held().await, house.files(1)), (Some(removed(30, 40)), 40));
 }
 
 #[tokio::test(start_paused = true)]
