@@ -144,7 +144,12 @@ impl Check<'_> {
         let start = field.span().and_then(|span| content_start(self.text, span, text));
         for mut problem in Rules::parse(text, names).1 {
             let Some(start) = start else {
-                self.say(Diagnostic { span: field.span(), also: Vec::new(), ..problem });
+                // The text has escapes, so that no place in it is one of the file.
+                for mark in std::mem::take(&mut problem.also) {
+                    let place = text.get(mark.span).unwrap_or_default();
+                    problem.hints.push(format!("see `{place}`"));
+                }
+                self.say(Diagnostic { span: field.span(), ..problem });
                 continue;
             };
             let moved = |span: &Range<usize>| span.start + start..span.end + start;

@@ -178,17 +178,20 @@ pub fn extension(name: &str) -> Option<&str> {
 /// By what the name's extension stands for; only where that is nothing, by content. A file of which
 /// neither tells anything has no type.
 fn is_type(types: &[String], facts: &Facts<'_>) -> bool {
-    let is = |told: &str| {
-        types.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(start) => told.starts_with(start),
-            None => told == pattern,
-        })
-    };
+    let is = |told: &str| is_one_of(types, told);
     let by_name = mime_guess::from_ext(extension(facts.path.name()).unwrap_or_default());
     if by_name.is_empty() {
         return facts.media.is_some_and(is);
     }
     by_name.iter_raw().any(is)
+}
+
+/// Whether `told` is one of these types, of which some may end in `/*`.
+pub fn is_one_of(types: &[String], told: &str) -> bool {
+    types.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(start) => told.starts_with(start),
+        None => told == pattern,
+    })
 }
 
 impl fmt::Display for Comparison {

@@ -8,6 +8,7 @@
 
 mod age;
 mod automaton;
+mod check;
 mod condition;
 mod diagnostic;
 mod facts;
@@ -71,7 +72,11 @@ impl Rules {
             return (None, problems);
         }
         match Self::compile(statements) {
-            Ok(rules) => (Some(rules), problems),
+            Ok(rules) => {
+                problems.append(&mut check::warnings(&rules.statements, services));
+                problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
+                (Some(rules), problems)
+            }
             Err(message) => {
                 problems.push(Diagnostic::error(message, None));
                 (None, problems)

@@ -1,9 +1,10 @@
 //! From a text to statements: one a line, the mistakes of all lines told.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::condition::Condition;
-use super::diagnostic::{Diagnostic, listed};
+use super::diagnostic::{Diagnostic, listed, nearest};
 use super::glob::PathGlob;
 use super::statement::{Named, Statement, Verb};
 use super::word::{Token, Word};
@@ -86,13 +87,23 @@ struct Reader<'a> {
     services: &'a [String],
     sets: &'a Sets,
     problems: Vec<Diagnostic>,
+    /// Whether it is a set that is being read.
+    defines: bool,
     /// Sets that were used.
     used: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
     fn new(words: &'a [Word], services: &'a [String], sets: &'a Sets) -> Self {
-        Self { words, at: 0, services, sets, problems: Vec::new(), used: Vec::new() }
+        Self {
+            words,
+            at: 0,
+            services,
+            sets,
+            problems: Vec::new(),
+            defines: false,
+            used: Vec::new(),
+        }
     }
 
     /// Nothing if it has an error, which is then among the problems.
@@ -105,10 +116,12 @@ impl<'a> Reader<'a> {
             Verb::Never => "",
         };
         let globs = self.read(&["where", stop], Self::pattern);
+        let condition_start = self.at;
         let condition = self.takes("where").then(|| {
             let place = self.words[self.at - 1].clone();
             self.read(&[stop], |reader| reader.where_is_allowed(verb, &place))
         });
+        let condition_span = self.span_of(condition_start..self.at, line);
         let services = self.read(&[], |reader| reader.rest(verb, condition.is_some()));
         let condition = condition.map_or(Some(None), |condition| condition.map(Some));
         Some(Statement {
@@ -118,8 +131,17 @@ impl<'a> Reader<'a> {
             verb,
             globs: globs?,
             condition: condition?,
+            condition_span,
             services: services?,
         })
+    }
+
+    /// Where these words stand; the line's own place if there are none, or if they are on several.
+    fn span_of(&self, words: Range<usize>, line: &lines::Line) -> Range<usize> {
+        let words = self.words.get(words).unwrap_or_default();
+        let found = words.first().zip(words.last());
+        let span = found.map(|(first, last)| first.span.start..last.span.end);
+        span.filter(|span| span.end <= line.span.end).unwrap_or_else(|| line.span.clone())
     }
 
     /// One part. After an error reading goes on at the first of `stops`, or ends.
@@ -142,6 +164,7 @@ impl<'a> Reader<'a> {
     /// `let NAME = "GLOB", …`
     fn definition(&mut self) -> Outcome<(String, Set)> {
         self.at += 1;
+        self.defines = true;
         let Some(word) = self.next() else { return self.missing("a name") };
         let is_name = |name: &str| {
             name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))
@@ -231,7 +254,8 @@ impl<'a> Reader<'a> {
         let Some(Word { token: Token::Bare(number), span }) = self.peek().cloned() else {
             return Ok(Verb::Only);
         };
-        if !number.starts_with(|first: char| first.is_ascii_digit()) {
+        let counts = self.words.get(self.at + 1).is_some_and(|it| it.is("copies") || it.is("copy"));
+        if !counts && !number.starts_with(|first: char| first.is_ascii_digit()) {
             return Ok(Verb::Only);
         }
         self.at += 1;
@@ -261,6 +285,11 @@ impl<'a> Reader<'a> {
             let Some(word) = self.next() else { return self.missing(expected) };
             match &word.token {
                 Token::Bare(name) if name.starts_with('@') => globs.extend(self.set(name, &word)?),
+                Token::Bare(text) if text == "everything" => {
+                    return fail(&word, "`everything` stands alone, without globs", |problem| {
+                        problem.hint("the glob \"**\" matches everything too")
+                    });
+                }
                 Token::Bare(text) => return unquoted(text, &word),
                 Token::Quoted(text) => match PathGlob::parse(text, word.span.clone()) {
                     Ok(glob) => globs.push(glob),
@@ -284,11 +313,19 @@ impl<'a> Reader<'a> {
 
     fn set(&mut self, name: &str, word: &Word) -> Outcome<Vec<PathGlob>> {
         let bare = &name[1..];
+        if self.defines {
+            return fail(word, "a set is made of globs, not of other sets", |problem| {
+                problem.hint("a statement may name several sets: `sync @a, @b to …`")
+            });
+        }
         let Some(set) = self.sets.get(bare) else {
             let known = self.sets.keys().map(String::as_str);
             return fail(word, format!("no set is called `{name}`"), |problem| {
                 let otherwise = format!("define it on a line of its own: let {bare} = \"…\"");
-                problem.nearest(bare, known, otherwise)
+                match nearest(bare, known) {
+                    Some(known) => problem.hint(format!("did you mean `@{known}`?")),
+                    None => problem.hint(otherwise),
+                }
             });
         };
         self.used.push(bare.to_owned());
@@ -395,7 +432,7 @@ impl<'a> Reader<'a> {
                 problem.nearest(name, self.services.iter().map(String::as_str), "")
             }),
             Token::Quoted(name) => fail(word, "a service's name stands without quotes", |it| {
-                it.hint(format!("write {name}"))
+                it.hint(format!("write `{name}`"))
             }),
             _ => fail(word, "a service's name is expected here", |it| it),
         }

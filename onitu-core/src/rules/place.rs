@@ -171,9 +171,9 @@ impl Rules {
                 .filter_map(|at| services.iter().find(|it| it.name == self.names[*at]))
                 .filter(|it| candidates.contains(&it.id))
                 .collect();
-            // Stable, so that among equals the listed order decides.
+            // Who gets it anyway, then who has it, then in the listed order (the sort is stable).
             ranked.sort_by_key(|it| {
-                (!holders.contains(&it.id), !targets.contains(&it.id), it.paused)
+                (!targets.contains(&it.id), !holders.contains(&it.id), it.paused)
             });
             chosen.extend(ranked.iter().take(number).map(|it| it.id));
             copies.push(Copies { wanted: number, candidates });

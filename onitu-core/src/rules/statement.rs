@@ -23,6 +23,8 @@ pub struct Statement {
     pub globs: Option<Vec<PathGlob>>,
     /// What a file must be like beside its path; only with `sync` and `move`.
     pub condition: Option<Condition>,
+    /// Where the condition stands, in bytes of the whole text; without one, as `span`.
+    pub condition_span: Range<usize>,
     /// In the order of the text; none with `never sync`. Some may not exist.
     pub services: Vec<Named>,
 }

@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::{Kind, Mode, ServiceId};
 
+#[cfg(feature = "entries")]
+mod examples;
 mod place;
+mod properties;
+mod reference;
 
 fn services(names: &[&str]) -> Vec<Service> {
     let service = |(index, name): (usize, &&str)| Service {
@@ -25,8 +27,7 @@ fn names() -> Vec<String> {
 
 fn rules(text: &str) -> Rules {
     let (rules, problems) = Rules::parse(text, &names());
-    assert!(problems.is_empty(), "{problems:?}");
-    rules.expect("no error, so rules")
+    rules.unwrap_or_else(|| panic!("{problems:?}"))
 }
 
 fn path(text: &str) -> Path {
@@ -162,7 +163,7 @@ fn mistakes_of_form_point_at_their_word() {
         ("let x = \"a\" \"b\"", "a comma is missing between two globs", "\"b\""),
         ("let @x = \"a\"", "`@x` is no name for a set", "@x"),
         ("let x = \"a\"\nlet x = \"b\"", "`x` is defined twice", "x"),
-        ("sync \"a\" where to s3", "unknown condition `to`", "to"),
+        ("sync \"a\" where to s3", "a condition is expected here", "to"),
         ("sync \"a\" where size 5 MB to s3", "`<`, `<=`, `>` or `>=` is expected here", "5"),
         ("sync \"a\" where size < big to s3", "`big` is no size", "big"),
         ("sync \"a\" where size < 5 to s3", "`5` is no size", "5"),
@@ -285,82 +286,4 @@ fn a_statement_may_go_on_in_the_next_line() {
     let status = rules(text).statements(&Facts::of_path(&path("b"), 0), &[]);
     assert_eq!((status[0].line, status[0].text.as_str()), (1, "sync \"a\", \"b\" to nas, s3"));
     assert_eq!(status[1].line, 5);
-}
-
-fn condition() -> impl Strategy<Value = String> {
-    let test = prop_oneof![
-        (prop::sample::select(vec!["<", "<=", ">", ">="]), 0_u64..5_000_000)
-            .prop_map(|(sign, bytes)| { format!("size {sign} {}", crate::size::text(bytes)) }),
-        Just("type is image/*, text/plain".to_owned()),
-        Just("name matches /^a\\/?[0-9]$/".to_owned()),
-        Just("ext in jpg, png".to_owned()),
-        Just("path \"a/**\", \"b\"".to_owned()),
-    ];
-    test.prop_recursive(4, 24, 3, |inner| {
-        prop_oneof![
-            inner.clone().prop_map(|it| format!("not ({it})")),
-            prop::collection::vec(inner.clone(), 2..4).prop_map(|its| its
-                .iter()
-                .map(|it| format!("({it})"))
-                .collect::<Vec<_>>()
-                .join(" and ")),
-            prop::collection::vec(inner, 2..4).prop_map(|its| its
-                .iter()
-                .map(|it| format!("({it})"))
-                .collect::<Vec<_>>()
-                .join(" or ")),
-        ]
-    })
-}
-
-/// The only condition of a text, as it is printed.
-fn printed(condition: &str) -> String {
-    let rules = rules(&format!("sync everything where {condition} to nas"));
-    rules.statements[0].condition.as_ref().expect("one").to_string()
-}
-
-fn statement() -> impl Strategy<Value = String> {
-    let pattern = prop_oneof![
-        Just("everything".to_owned()),
-        "\"[ab*]{1,3}(/\\*\\*)?\"(, \"[ab?]{1,2}\")?".prop_map(|text| text),
-    ];
-    let targets = prop::sample::subsequence(vec!["laptop", "nas", "s3"], 1..=3);
-    (pattern, targets).prop_map(|(it, to)| format!("sync {it} to {}", to.join(", ")))
-}
-
-proptest! {
-    #[test]
-    fn the_order_of_statements_means_nothing(
-        (lines, shuffled) in prop::collection::vec(statement(), 0..8)
-            .prop_flat_map(|lines| (Just(lines.clone()), Just(lines).prop_shuffle())),
-        path in "[ab]{1,3}(/[ab]{1,2}){0,2}",
-    ) {
-        prop_assert_eq!(targets(&lines.join("\n"), &path), targets(&shuffled.join("\n"), &path));
-    }
-
-    #[test]
-    fn a_printed_condition_is_read_as_the_same(condition in condition()) {
-        let once = printed(&condition);
-        prop_assert_eq!(printed(&once), once);
-    }
-
-    #[test]
-    fn no_text_makes_the_parser_panic(text in "\\PC{0,80}|[a-z\"\\\\,#@*\\[\\]{}!/ \n\r\té]{0,60}") {
-        let (rules, problems) = Rules::parse(&text, &names());
-        prop_assert_eq!(rules.is_none(), problems.iter().any(Diagnostic::is_error));
-        for problem in problems {
-            let span = problem.span.unwrap_or_default();
-            prop_assert!(text.get(span).is_some(), "a span cuts a letter");
-        }
-    }
-
-    #[test]
-    fn no_sequence_of_words_makes_the_parser_panic(
-        words in prop::collection::vec(prop::sample::select(vec![
-            "sync", "everything", "to", "\"a/**\"", "\"[\"", ",", "nas", "s3", "where", "@x", "size", "<", "5 MB", "(", ")", "and", "or", "not", "name", "matches", "/a/", "ext", "in", "let", "=", "\\", "#", "\n", "keep", "\"",
-        ]), 0..24),
-    ) {
-        let (rules, problems) = Rules::parse(&words.join(" "), &names());
-        prop_assert_eq!(rules.is_none(), problems.iter().any(Diagnostic::is_error));
-    }
 }

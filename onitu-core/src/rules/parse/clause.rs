@@ -13,6 +13,8 @@ use super::{Outcome, Reader, fail};
 use crate::size;
 
 const TESTS: [&str; 9] = ["size", "type", "name", "ext", "path", "older", "newer", "from", "not"];
+/// Words of the language that begin no condition.
+const NO_TESTS: [&str; 5] = ["to", "and", "or", "where", "only"];
 const FORMS: &str = "a condition is `size < 10 MiB`, `type is image/*`, `ext in jpg, png`, \
     `name matches /re/`, `path \"GLOB\"`, `older than 90 days`, `newer than 90 days` or \
     `from SERVICE`";
@@ -60,7 +62,7 @@ impl Reader<'_> {
                     None => fail(&word, "the closing `)` is missing", |it| it),
                 }
             }
-            Token::Bare(what) => self.test(what, &word),
+            Token::Bare(what) if !NO_TESTS.contains(&what.as_str()) => self.test(what, &word),
             _ => fail(&word, "a condition is expected here", |it| it.hint(FORMS)),
         }
     }
@@ -151,6 +153,9 @@ impl Reader<'_> {
     fn origin(&mut self) -> Outcome<Condition> {
         let Some(word) = self.next() else { return self.missing("a service's name") };
         let name = self.service_name(&word)?;
+        if word.is("to") && !self.services.contains(&name) {
+            return fail(&word, "a service's name is expected here", |it| it);
+        }
         if !self.services.contains(&name) {
             let known = || self.services.iter().map(String::as_str);
             let message =
@@ -171,9 +176,15 @@ impl Reader<'_> {
             Token::Regex(text) => {
                 match RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build() {
                     Ok(regex) => Ok(regex),
+                    Err(regex::Error::CompiledTooBig(_)) => {
+                        fail(&word, format!("`/{text}/` is too large"), |it| {
+                            it.hint("repetitions in repetitions multiply; most need no number")
+                        })
+                    }
                     Err(error) => {
                         let why = error.to_string();
-                        let why = why.lines().last().unwrap_or_default().to_owned();
+                        let why = why.lines().last().unwrap_or_default();
+                        let why = why.strip_prefix("error: ").unwrap_or(why).to_owned();
                         fail(&word, format!("`/{text}/` is no regular expression"), |it| {
                             it.hint(why)
                         })

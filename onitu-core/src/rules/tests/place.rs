@@ -156,6 +156,9 @@ fn a_move_leaves_the_copies_that_are_promised() {
     let text = "move everything to nas\nkeep 2 copies of everything on any of s3, laptop";
     let placed = place_at(text, "a", &[1]);
     assert_eq!((numbers(&placed.targets), stay(&placed)), (vec![1, 2, 3], Some(vec![1, 2, 3])));
+    let text = "move everything to nas, s3\nkeep 2 copies of everything on any of laptop, nas, s3";
+    let placed = place_at(text, "a", &[1, 3]);
+    assert_eq!((numbers(&placed.targets), stay(&placed)), (vec![2, 3], Some(vec![2, 3])));
 }
 
 #[test]
