@@ -86,9 +86,7 @@ pub fn decide(
         Observed::Removed if record.is_some_and(|record| record.gone) => {
             record.map(|record| after_gone(record, service, mode, None))
         }
-        Observed::Lost | Observed::Removed => {
-            record.and_then(|record| after_lost(record, service))
-        }
+        Observed::Lost | Observed::Removed => record.and_then(|record| after_lost(record, service)),
         Observed::Restored(state) => Some(match record {
             None => first_seen(service, state, None),
             Some(record) => {

@@ -85,7 +85,13 @@ impl Directory {
 impl Tree {
     pub(crate) fn new(abilities: Abilities) -> Self {
         let root = Node { body: Body::Directory(Directory::default()), mtime_ns: 0, version: 0 };
-        Self { nodes: BTreeMap::from([(ROOT, root)]), numbers: ROOT, versions: 0, abilities, made: Vec::new() }
+        Self {
+            nodes: BTreeMap::from([(ROOT, root)]),
+            numbers: ROOT,
+            versions: 0,
+            abilities,
+            made: Vec::new(),
+        }
     }
 
     pub(crate) fn abilities(&self) -> Abilities {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::patterns::Patterns;
-use super::{FILES_MAX, IgnoreSet, TEXTS_BYTES_MAX, file_in, is_ignore_file, junk};
+use super::{FILE_NAME, FILES_MAX, IgnoreSet, TEXTS_BYTES_MAX, file_in, junk};
 use crate::rules::{Facts, Rules};
 use crate::status::Problem;
 use crate::{Kind, Path};
@@ -109,7 +109,8 @@ impl Ignoring {
 
     /// Whether something of `kind` at `path` is ignored.
     pub fn covers(&self, path: &Path, kind: Kind) -> bool {
-        self.why(path, kind).is_some()
+        let is_excluded = self.rules.as_ref().is_some_and(|rules| rules.excludes(path));
+        is_excluded || prefixes(path, kind).any(|(at, dir)| self.source(at, dir).is_some())
     }
 
     /// Whether `path` is ignored, whatever stands there.
@@ -119,17 +120,11 @@ impl Ignoring {
 
     /// Why something of `kind` at `path` is ignored, if it is. What is in an ignored directory is.
     pub fn why(&self, path: &Path, kind: Kind) -> Option<Reason> {
-        if path.is_root() {
-            return None;
-        }
-        let ends = path.as_str().match_indices('/').map(|(at, _)| at);
-        let above = ends.filter_map(|end| Path::new(&path.as_str()[..end]).ok());
-        above.map(|directory| (directory, Kind::Directory)).chain([(path.clone(), kind)]).find_map(
-            |(matched, kind)| {
-                let source = self.source(&matched, kind)?;
-                Some(Reason { matched, source })
-            },
-        )
+        prefixes(path, kind).find_map(|(at, is_directory)| {
+            let matched = Path::new(at).ok()?;
+            let source = self.rule(&matched).or_else(|| self.source(at, is_directory))?;
+            Some(Reason { matched, source })
+        })
     }
 
     fn rule(&self, path: &Path) -> Option<Source> {
@@ -141,27 +136,31 @@ impl Ignoring {
         Some(Source::Rule { line, text })
     }
 
-    /// What says of this very path that it is ignored.
-    fn source(&self, path: &Path, kind: Kind) -> Option<Source> {
-        if let Some(rule) = self.rule(path) {
-            return Some(rule);
-        }
-        let is_directory = kind == Kind::Directory;
+    /// What else says of this very path that it is ignored.
+    fn source(&self, path: &str, is_directory: bool) -> Option<Source> {
+        let name = path.rsplit('/').next().unwrap_or(path);
         // An ignore file that named itself would have no effect, and so have one again.
-        if !self.files.is_empty() && (is_directory || !is_ignore_file(path)) {
-            let above = std::iter::successors(path.parent(), Path::parent);
-            for directory in above {
-                let Some(patterns) = self.files.get(&directory) else { continue };
-                let skip = if directory.is_root() { 0 } else { directory.as_str().len() + 1 };
-                let Some(found) = patterns.find(&path.as_str()[skip..], is_directory) else {
-                    continue;
-                };
+        if !self.files.is_empty() && (is_directory || name != FILE_NAME) {
+            let mut above = path;
+            while !above.is_empty() {
+                above = above.rfind('/').map_or("", |at| &above[..at]);
+                let Some((directory, patterns)) = self.files.get_key_value(above) else { continue };
+                let skip = if above.is_empty() { 0 } else { above.len() + 1 };
+                let Some(found) = patterns.find(&path[skip..], is_directory) else { continue };
                 // The nearest file that speaks of it decides.
-                let (file, line, text) = (file_in(&directory), found.line, found.text.clone());
+                let (file, line, text) = (file_in(directory), found.number, found.text.clone());
                 return (!found.includes).then_some(Source::File { file, line, text });
             }
         }
-        let kind = junk::kind(path.name(), is_directory).filter(|_| self.knows_junk);
+        let kind = junk::kind(name, is_directory).filter(|_| self.knows_junk);
         kind.map(Source::Junk)
     }
+}
+
+/// Every directory above `path`, the highest first, then `path`, and whether that is a directory.
+fn prefixes(path: &Path, kind: Kind) -> impl Iterator<Item = (&str, bool)> {
+    let text = path.as_str();
+    let above = text.match_indices('/').map(|(at, _)| (&text[..at], true));
+    let whole = (!path.is_root()).then_some((text, kind == Kind::Directory));
+    above.chain(whole)
 }

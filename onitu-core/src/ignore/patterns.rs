@@ -13,7 +13,7 @@ pub struct Patterns {
 #[derive(Debug, Clone)]
 pub struct Line {
     /// From 1.
-    pub line: usize,
+    pub number: usize,
     /// As written.
     pub text: String,
     /// Whether it takes back what an earlier line ignores (`!`).
@@ -36,7 +36,7 @@ impl Patterns {
                     globs.add(glob);
                     lines.push(line);
                 }
-                Err(error) => broken.push((line.line, format!("`{written}`: {}", error.kind()))),
+                Err(error) => broken.push((line.number, format!("`{written}`: {}", error.kind()))),
             }
         }
         match globs.build() {
@@ -87,7 +87,7 @@ fn read(line: usize, written: &str) -> Option<(Line, String)> {
         glob.push_str("/*");
     }
     let text = text.to_owned();
-    Some((Line { line, text, includes, directories_only }, glob))
+    Some((Line { number: line, text, includes, directories_only }, glob))
 }
 
 /// A space at the end counts only after a backslash.

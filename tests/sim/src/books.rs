@@ -98,7 +98,10 @@ impl Books {
     }
 
     /// The names that users gave to what is in `directory`.
-    pub(crate) fn named_within<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = &'a Path> {
+    pub(crate) fn named_within<'a>(
+        &'a self,
+        directory: &'a Path,
+    ) -> impl Iterator<Item = &'a Path> {
         self.named.iter().filter(move |path| path.is_within(directory))
     }
 

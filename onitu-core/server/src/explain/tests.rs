@@ -86,6 +86,7 @@ fn a_file_in_step_is_told_whole() {
         "nas",
         "usb"
       ],
+      "ignored": null,
       "statements": [
         {
           "line": 0,
