@@ -49,13 +49,12 @@ impl Filter {
     /// What holds now. Before the Referee has published anything that is what the configuration
     /// alone says.
     pub(crate) async fn load(store: &dyn Store) -> Result<Self, StoreError> {
-        let set = match store.ignoring(0).await? {
-            Some(set) => set,
-            None => {
-                let registry = store.registry().await?.unwrap_or_default();
-                let (keeps_junk, services) = (registry.keeps_junk, registry.names());
-                IgnoreSet { keeps_junk, rules: registry.rules, services, ..IgnoreSet::default() }
-            }
+        let set = if let Some(set) = store.ignoring(0).await? {
+            set
+        } else {
+            let registry = store.registry().await?.unwrap_or_default();
+            let (keeps_junk, services) = (registry.keeps_junk, registry.names());
+            IgnoreSet { keeps_junk, rules: registry.rules, services, ..IgnoreSet::default() }
         };
         let filter = Self::default();
         filter.adopt(set);

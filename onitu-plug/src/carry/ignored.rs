@@ -14,11 +14,10 @@ impl<P: Plug> Carrier<'_, P> {
         let (path, filter) = (&self.order.path, &self.shared.filter);
         let kind = match &self.order.action {
             Action::MakeDirectory { .. } => Kind::Directory,
-            Action::Pull { content, .. } => content.kind,
             Action::Rename { content, from, .. } if filter.covers(from, content.kind) => {
                 return Err(ignored(from));
             }
-            Action::Rename { content, .. } => content.kind,
+            Action::Pull { content, .. } | Action::Rename { content, .. } => content.kind,
             Action::Remove { .. } | Action::SetAside { .. } | Action::Hash { .. } => {
                 if !filter.covers(path, Kind::File) && !filter.covers(path, Kind::Directory) {
                     return Ok(());
