@@ -6,11 +6,12 @@
 
 use crate::conflict::original_path;
 use crate::rules::{Facts, Placement, Rules};
-use crate::store::Registry;
+use crate::store::{Registry, reaching};
 use crate::{Holder, Mode, Path, Record, Service, ServiceId, Wish};
 
-/// The registered rules and the approved ones, compiled.
-#[derive(Debug, Clone)]
+/// The registered rules and the approved ones, compiled. By default none, which place and remove
+/// nothing.
+#[derive(Debug, Clone, Default)]
 pub struct InForce {
     services: Vec<Service>,
     /// [`None`] when the registered ones can't be read: then nothing new is placed.
@@ -46,18 +47,19 @@ impl InForce {
         self.rules.as_ref()
     }
 
-    /// The services they are about.
-    pub fn services(&self) -> &[Service] {
-        &self.services
-    }
-
-    /// Whether `path` is none of Onitu's business.
-    pub fn excludes(&self, path: &Path) -> bool {
-        self.rules.as_ref().is_some_and(|rules| rules.excludes(path))
-    }
-
     /// What is wanted of a path with this record at this time.
     pub fn wish(&self, path: &Path, record: &Record, now_ns: i64) -> Wish {
+        self.wish_among(&reaching(&self.services, path), path, record, now_ns)
+    }
+
+    /// The same where `services`, some of those they are about, are as they say.
+    pub fn wish_among(
+        &self,
+        services: &[Service],
+        path: &Path,
+        record: &Record,
+        now_ns: i64,
+    ) -> Wish {
         let mut facts = Facts::of(path, Some(record), now_ns);
         facts.origin = record.origin;
         // A foreign content is no copy, and what is leaving won't be one.
@@ -65,18 +67,27 @@ impl InForce {
             |held: &&Holder| held.revision != Holder::FOREIGN && !record.is_leaving(held.service);
         let holders: Vec<ServiceId> =
             record.holders.iter().filter(holds).map(|held| held.service).collect();
-        self.wish_of(&facts, &holders)
+        self.wish_of_among(services, &facts, &holders)
     }
 
     /// What is wanted of what has these facts, while `holders` have it.
     pub fn wish_of(&self, facts: &Facts<'_>, holders: &[ServiceId]) -> Wish {
+        self.wish_of_among(&reaching(&self.services, facts.path), facts, holders)
+    }
+
+    fn wish_of_among(
+        &self,
+        services: &[Service],
+        facts: &Facts<'_>,
+        holders: &[ServiceId],
+    ) -> Wish {
         let Some(rules) = &self.rules else { return Wish::default() };
-        let placement = self.place(rules, facts, holders);
+        let placement = place(services, rules, facts, holders);
         let (mut evicted, mut unapproved) = (Vec::new(), Vec::new());
         if let Some(stay) = &placement.stay {
-            let approved: Vec<_> =
-                self.approved.iter().map(|rules| self.place(rules, facts, holders).stay).collect();
-            for service in self.services.iter().filter(|it| it.mode != Mode::Source) {
+            let stays = |rules| place(services, rules, facts, holders).stay;
+            let approved: Vec<_> = self.approved.iter().map(stays).collect();
+            for service in services.iter().filter(|it| it.mode != Mode::Source) {
                 let goes = |stay: &Option<Vec<ServiceId>>| {
                     stay.as_ref().is_some_and(|stay| !stay.contains(&service.id))
                 };
@@ -98,18 +109,23 @@ impl InForce {
             changes_at_ns: placement.changes_at_ns,
         }
     }
+}
 
-    /// A conflict's copy of a restricted file is placed as that file is: its own name may say
-    /// nothing of that.
-    fn place(&self, rules: &Rules, facts: &Facts<'_>, holders: &[ServiceId]) -> Placement {
-        let placement = rules.place(facts, &self.services, holders);
-        if placement.excluded {
-            return placement;
-        }
-        let Some(original) = original_path(facts.path) else { return placement };
-        let original = rules.place(&Facts { path: &original, ..*facts }, &self.services, holders);
-        if original.only.is_some() { original } else { placement }
+/// A conflict's copy of a restricted file is placed as that file is: its own name may say nothing
+/// of that.
+fn place(
+    services: &[Service],
+    rules: &Rules,
+    facts: &Facts<'_>,
+    holders: &[ServiceId],
+) -> Placement {
+    let placement = rules.place(facts, services, holders);
+    if placement.excluded {
+        return placement;
     }
+    let Some(original) = original_path(facts.path) else { return placement };
+    let original = rules.place(&Facts { path: &original, ..*facts }, services, holders);
+    if original.only.is_some() { original } else { placement }
 }
 
 #[cfg(test)]
@@ -137,6 +153,7 @@ mod tests {
             services: [(LAPTOP, "laptop"), (NAS, "nas"), (S3, "s3")].map(service).to_vec(),
             rules: Some(rules.to_owned()),
             approved: approved.iter().map(|&text| text.to_owned()).collect(),
+            keeps_junk: false,
         })
     }
 

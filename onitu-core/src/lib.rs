@@ -16,6 +16,7 @@ pub mod entries;
 mod fault;
 pub mod held;
 mod hex;
+pub mod ignore;
 #[cfg(feature = "rules")]
 mod in_force;
 pub mod limits;
@@ -45,5 +46,5 @@ pub use in_force::InForce;
 pub use need::{Need, Wish, need};
 pub use path::{InvalidPath, Path};
 pub use record::{Holder, Record, UnpackError};
-pub use service::{Mode, Service, ServiceId};
+pub use service::{AT, Mode, Service, ServiceId};
 pub use shard::Shard;

@@ -59,6 +59,9 @@ pub struct Report {
     pub verify: Option<VerifyStatus>,
     /// How far the scheduled verification is.
     pub verify_cycle: Option<Cycle>,
+    /// The version of what is ignored that it goes by; of the Referee's report, the one for which
+    /// it has forgotten what is.
+    pub ignoring: u64,
 }
 
 /// A path that can't be synchronized, and why.
@@ -102,6 +105,9 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// Every process under the supervisor.
     pub processes: Vec<ProcessStatus>,
+    /// What is wrong with files that say what is ignored.
+    #[serde(default)]
+    pub problems: Vec<Problem>,
 }
 
 /// The metadata store's part of [`Status`].
@@ -124,6 +130,12 @@ pub struct ServiceStatus {
     pub reason: Option<String>,
     /// Paths it holds, directories included.
     pub files: u64,
+    /// Bytes of these, as far as they are on record.
+    #[serde(default)]
+    pub used_bytes: u64,
+    /// Most bytes it may hold, if that is bounded.
+    #[serde(default)]
+    pub quota_bytes: Option<u64>,
     /// Paths at which it has work to do.
     pub pending: u64,
     /// Of its driver, while it runs.
@@ -200,6 +212,9 @@ pub struct Explanation {
     /// When its age alone changes what the rules say, in milliseconds since the epoch.
     #[serde(default)]
     pub changes_at_ms: Option<u64>,
+    /// Why it is ignored, if it is.
+    #[serde(default)]
+    pub ignored: Option<String>,
     /// The statements that placed it.
     pub statements: Vec<StatementStatus>,
     /// What is still to be done, and why.

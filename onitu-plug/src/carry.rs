@@ -17,6 +17,7 @@ use crate::service::Shared;
 use crate::transfer::{Failure, Puller, Side, Wanted};
 
 mod aside;
+mod ignored;
 
 /// Carries out `order` and announces how it ended. `overtaken` tells that the record has changed since.
 pub(crate) async fn carry_out<P: Plug>(
@@ -58,6 +59,7 @@ impl<P: Plug> Carrier<'_, P> {
     async fn act(&self) -> Result<Vec<Event>, Fault> {
         let path = &self.order.path;
         self.check_basis()?;
+        self.check_ignored().await?;
         match &self.order.action {
             Action::Pull { revision, content, expect, sources } => {
                 let state = self.pull(*revision, content, *expect, sources).await?;
@@ -73,8 +75,11 @@ impl<P: Plug> Carrier<'_, P> {
                 self.rename(*revision, content, from, *expect_from, *expect).await
             }
             Action::Remove { expect } => {
-                self.plug().remove(path, *expect).await?;
-                Ok(vec![self.gone()])
+                let removed = self.plug().remove(path, *expect).await;
+                if removed.as_ref().is_err_and(|fault| fault.kind == FaultKind::NotEmpty) {
+                    self.tell_what_is_left().await;
+                }
+                removed.map(|()| vec![self.gone()])
             }
             Action::SetAside { expect, unless } => self.set_aside(*expect, *unless).await,
             Action::Hash { expect } => {
@@ -325,6 +330,9 @@ impl<P: Plug> Carrier<'_, P> {
                 None => {
                     self.shared.hints.tell(path.clone(), Hint::Changed);
                     vec![Event::Failed { path, order, fault }]
+                }
+                Some(state) if self.shared.filter.covers(&path, state.content.kind) => {
+                    vec![Event::Failed { fault: self.in_the_way(state.content.kind), path, order }]
                 }
                 Some(mut state) => {
                     if state.content.kind == Kind::Directory {

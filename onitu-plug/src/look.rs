@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
+use onitu_core::ignore::is_ignore_file;
 use onitu_core::message::Event;
 use onitu_core::{
     Checksum, Fault, FaultKind, Hasher, Kind, Mode, Path, Record, ServiceId, State, Tag, limits,
@@ -58,6 +59,23 @@ pub(crate) async fn look_at<P: Plug>(
     manner: Manner,
 ) -> Result<Looked, Fault> {
     let _busy = shared.begin();
+    // What ignore files say holds for everything that is looked at with them.
+    let (first, suspects): (Vec<_>, Vec<_>) =
+        suspects.into_iter().partition(|(path, _)| is_ignore_file(path));
+    let mut looked = Looked::default();
+    for suspects in [first, suspects] {
+        if !suspects.is_empty() {
+            looked.trees.extend(look_at_once(shared, suspects, manner).await?.trees);
+        }
+    }
+    Ok(looked)
+}
+
+async fn look_at_once<P: Plug>(
+    shared: &Arc<Shared<P>>,
+    suspects: Vec<(Path, Hint)>,
+    manner: Manner,
+) -> Result<Looked, Fault> {
     let mut findings = find(shared, suspects).await?;
     let former = former_names(shared, &findings);
     if !former.is_empty() {
@@ -73,7 +91,7 @@ async fn find<P: Plug>(
 ) -> Result<Vec<Finding>, Fault> {
     let claimed: Vec<(Path, Hint, Claim)> = suspects
         .into_iter()
-        .filter(|(path, _)| !path.is_root())
+        .filter(|(path, _)| !path.is_root() && !shared.is_ignored(path))
         .filter_map(|(path, hint)| {
             let claim = shared.claims.claim_or_mark(&path, hint)?;
             Some((path, hint, claim))
@@ -93,6 +111,11 @@ async fn find<P: Plug>(
         })
         .buffered(LOOKS_AT_ONCE);
     while let Some((mut finding, state)) = looks.next().await {
+        let kind = state.as_ref().ok().and_then(|state| Some(state.as_ref()?.content.kind));
+        let recorded = finding.record.as_ref().map(|record| record.content.kind);
+        if shared.is_ignored_as(&finding.path, kind.or(recorded)) {
+            continue;
+        }
         match state {
             Ok(state) => {
                 if state.is_none() {
@@ -124,7 +147,7 @@ fn former_names<P: Plug>(shared: &Shared<P>, findings: &[Finding]) -> Vec<(Path,
 }
 
 /// The path is no problem any more, if a look was what it waited for.
-fn mended<P: Plug>(shared: &Shared<P>, path: &Path) {
+pub(crate) fn mended<P: Plug>(shared: &Shared<P>, path: &Path) {
     if shared.retries.looked_at(path) {
         shared.problems.clear(path.as_str());
     }

@@ -135,7 +135,7 @@ async fn put_back<P: Plug>(shared: &Arc<Shared<P>>, item: &Restore) -> Result<Re
     state.content.checksum = known(shared, path, &state, sum).await;
     let recorded = record.as_ref().map(|record| &record.content);
     state.content = shared.as_kept(state.content, recorded);
-    shared.announcer.announce(vec![Event::Restored { path: path.clone(), state }]).await;
+    shared.announce(vec![Event::Restored { path: path.clone(), state }]).await;
     if let Some(parent) = path.parent().filter(|parent| !parent.is_root() && there.is_none()) {
         // It may have been made for this.
         shared.hints.tell(parent, Hint::Changed);

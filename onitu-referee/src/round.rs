@@ -140,11 +140,14 @@ fn play_one(
     let path = event.path();
     let commit = round.commits.entry(Shard::of(path)).or_default();
     commit.streams.insert(*service, (arrived.epoch, arrived.sequence));
-    let observed = observation(world, arrived, now_ms, commit);
     let record = records.get(path).cloned().flatten();
+    let observed = if is_ignored(world, event, record.as_ref()) {
+        None
+    } else {
+        observation(world, arrived, now_ms, commit)
+    };
     let observed =
         observed.filter(|seen| !is_none_of_ours(world, *service, path, record.as_ref(), seen));
-    let observed = observed.filter(|_| !world.excludes(path));
     if let Some(observed) = observed {
         let evicts = |record: &Record| world.wish(path, record).evicted.contains(service);
         let witness = Witness {
@@ -189,6 +192,15 @@ fn inherit_origin(
     };
     let former = records.get(from).and_then(Option::as_ref);
     after.origin = former.and_then(|former| former.origin).or(after.origin);
+}
+
+/// Whether nothing that is told of the path counts. Its driver may not know yet.
+fn is_ignored(world: &World, event: &Event, record: Option<&Record>) -> bool {
+    let kind = match event {
+        Event::Seen { state, .. } | Event::Restored { state, .. } => state.content.kind,
+        _ => record.map_or(Kind::File, |record| record.content.kind),
+    };
+    world.ignores(event.path(), kind)
 }
 
 /// What an event says of its path, if anything; what it says of conflicts is noted in `commit`.
@@ -289,6 +301,17 @@ pub(crate) fn tidy(world: &World, path: &Path, mut record: Record) -> Record {
     record
 }
 
+/// Adds to `round` that `path` is ignored from now on: what was known of it is forgotten, and with it
+/// all that was to be done there. Nothing is removed anywhere.
+pub(crate) fn forget(world: &World, path: &Path, record: &Record, round: &mut Round) {
+    note_change(world, path, Some(record), None, round);
+    let commit = round.commits.entry(Shard::of(path)).or_default();
+    for service in world.services() {
+        commit.pending.insert((service.id, path.clone()), false);
+        commit.problems.insert((service.id, path.clone()), None);
+    }
+}
+
 /// Adds to `round` what it means that the record of `path` becomes `after`.
 pub(crate) fn note_change(
     world: &World,
@@ -305,6 +328,9 @@ pub(crate) fn note_change(
         let holders = record.iter().flat_map(|record| &record.holders);
         for holder in holders.filter(|holder| holder.tag != Tag::UNKNOWN) {
             *commit.counts.held.entry(holder.service).or_default() += sign;
+            let bytes = record.map_or(0, |record| record.content.size);
+            let bytes = sign * i64::try_from(bytes).unwrap_or(i64::MAX);
+            *commit.counts.bytes.entry(holder.service).or_default() += bytes;
         }
     }
     let had = world.needs(path, before);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onitu_core::bus::Bus;
+use onitu_core::ignore::Ignoring;
 use onitu_core::message::{Batch, Event, Heartbeat, Reply, Request};
 use onitu_core::status::{REFEREE, Report};
 use onitu_core::store::{Incarnation, Store, StoreError};
@@ -15,8 +16,10 @@ use onitu_core::{FaultKind, Need, Path, Record, ServiceId, Shard, clock};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::ignoring::Files;
 use crate::order::Children;
 use crate::peer::Peer;
+use crate::quota::Quotas;
 use crate::round::{self, Arrived, Ended};
 use crate::sweep::Sweep;
 use crate::world::World;
@@ -25,6 +28,7 @@ mod ages;
 mod dispatch;
 mod evict;
 mod link;
+mod room;
 
 use ages::Ages;
 use link::Link;
@@ -60,6 +64,8 @@ pub struct Referee {
     to_inputs: mpsc::Sender<Input>,
     sweep: Option<Sweep>,
     ages: Ages,
+    files: Files,
+    quotas: Quotas,
     /// Paths whose record has lately got a hint of a rename, and until when it counts as fresh.
     fresh: BTreeMap<Path, Instant>,
     next_order: u64,
@@ -73,13 +79,15 @@ impl Referee {
         Self {
             store,
             bus,
-            world: World::new(onitu_core::store::Registry::default()),
+            world: World::default(),
             peers: BTreeMap::new(),
             incarnation: None,
             inputs,
             to_inputs,
             sweep: None,
             ages: Ages::default(),
+            files: Files::default(),
+            quotas: Quotas::default(),
             fresh: BTreeMap::new(),
             next_order: seed << 32,
         }
@@ -137,21 +145,48 @@ impl Referee {
             self.take(input, &mut arrived);
         }
         let records = self.play(arrived).await?;
+        let mut swept = false;
         if let Some(mut sweep) = self.sweep.take() {
-            if sweep.step(&self.world, self.store.as_ref()).await? {
+            if sweep.step(&self.world, self.store.as_ref(), &mut self.files).await? {
                 self.sweep = Some(sweep);
             } else {
                 self.ages.swept(sweep.changes_at_ns);
-                // Tells the Core that all work this configuration means is on record.
-                let epoch = self.world.registry.version;
-                let report = Report { epoch, at_ms: clock::now_ms(), ..Report::default() };
-                self.store.set_report(REFEREE, &report).await?;
+                swept = true;
             }
             for (peer, _) in self.peers.values_mut() {
                 peer.more = true;
             }
         }
+        // Before anything is acknowledged: who hears that an ignore file was taken may rely on it.
+        if self.sweep.is_none() {
+            self.publish_ignoring().await?;
+        }
+        if swept {
+            self.recount().await?;
+        }
+        if swept && self.sweep.is_none() {
+            // Tells the Core that all work this configuration means is on record.
+            let (epoch, ignoring) = (self.world.registry.version, self.files.published().version);
+            let report = Report { epoch, ignoring, at_ms: clock::now_ms(), ..Report::default() };
+            self.store.set_report(REFEREE, &report).await?;
+        }
         self.dispatch(records).await
+    }
+
+    /// Puts in force what is to be ignored, if that has changed.
+    async fn publish_ignoring(&mut self) -> Result<(), StoreError> {
+        let published = self.files.publish(self.store.as_ref(), &self.world.registry).await?;
+        if let Some(ignoring) = published {
+            self.world = std::mem::take(&mut self.world).ignoring(ignoring);
+            self.begin_sweep();
+        }
+        Ok(())
+    }
+
+    fn begin_sweep(&mut self) {
+        self.files.begin();
+        self.ages.begin();
+        self.sweep = Some(Sweep::default());
     }
 
     /// After an error of the store nothing is known of what took effect: its own word counts.
@@ -221,15 +256,19 @@ impl Referee {
             self.peers.insert(service.id, (peer, link));
         }
         tracing::info!(services = world.services().len(), "the configuration is in force");
-        self.world = world;
+        let is_swept = self.sweep.is_none() && !rewind;
+        if rewind {
+            self.files = Files::load(self.store.as_ref()).await?;
+        }
+        self.world = world.ignoring(Ignoring::compile(self.files.published()));
         self.world.now_ns = clock::now_ns();
+        self.quotas = Quotas::new(&self.world.registry, &self.store.counts().await?);
+        self.world.set_room(self.quotas.room());
+        if is_swept || self.files.published().version == 0 {
+            self.publish_ignoring().await?;
+        }
         self.begin_sweep();
         Ok(())
-    }
-
-    fn begin_sweep(&mut self) {
-        self.ages.begin();
-        self.sweep = Some(Sweep::default());
     }
 
     fn take(&mut self, input: Input, arrived: &mut Vec<Arrived>) {
@@ -277,7 +316,7 @@ impl Referee {
                 });
             self.note_problems(&records, &mut round);
             self.ages.note(round.changes_at_ns);
-            self.store.commit(round.commits.into_iter().collect()).await?;
+            self.commit(std::mem::take(&mut round.commits)).await?;
             self.after_commit(&records, &round.changed, round.ended, round.released);
             all.extend(records);
         }
@@ -364,6 +403,7 @@ impl Referee {
         }
         for path in changed {
             let record = records.get(path).and_then(Option::as_ref);
+            self.files.note(path, record);
             if record.is_some_and(|record| record.moved.is_some()) {
                 self.fresh.insert(path.clone(), Instant::now() + Duration::from_secs(5));
             }

@@ -1,11 +1,12 @@
 //! Goes through all records once after the services or rules changed, and notes the work that a
 //! new service or rule means. It only ever adds work; work that is needless is dropped when its
-//! order would be computed.
+//! order would be computed. What is ignored is forgotten, and which ignore files there are is noted.
 
 use onitu_core::store::{Cursor, Store, StoreError};
 use onitu_core::{Path, Record, Shard};
 
-use crate::round::{Round, note_change, tidy};
+use crate::ignoring::Files;
+use crate::round::{Round, forget, note_change, tidy};
 use crate::world::World;
 
 /// A sweep under way.
@@ -22,13 +23,18 @@ impl Sweep {
         &mut self,
         world: &World,
         store: &dyn Store,
+        files: &mut Files,
     ) -> Result<bool, StoreError> {
         let (directories, next) = store.directories(&self.cursor).await?;
         let listings = store.list(&directories).await?;
         let mut round = Round::default();
         for (directory, listing) in directories.iter().zip(listings) {
             for (name, record) in listing {
-                if let Ok(path) = directory.join(&name) {
+                let Ok(path) = directory.join(&name) else { continue };
+                if world.ignores(&path, record.content.kind) {
+                    forget(world, &path, &record, &mut round);
+                } else {
+                    files.note(&path, Some(&record));
                     note(world, &path, &record, &mut round);
                 }
             }
@@ -48,15 +54,6 @@ impl Sweep {
 }
 
 fn note(world: &World, path: &Path, record: &Record, round: &mut Round) {
-    if world.excludes(path) {
-        // Nobody is asked for anything, so that it can come back as if for the first time.
-        note_change(world, path, Some(record), None, round);
-        let commit = round.commits.entry(Shard::of(path)).or_default();
-        for service in world.services() {
-            commit.pending.insert((service.id, path.clone()), false);
-        }
-        return;
-    }
     let wish = world.wish(path, record);
     round.changes_at_ns = round.changes_at_ns.into_iter().chain(wish.changes_at_ns).min();
     for (service, _) in world.needs_by(&wish, record) {

@@ -1,9 +1,13 @@
 //! What the decision needs to know of the configuration, and of the time.
 
+use std::collections::BTreeMap;
+
+use onitu_core::ignore::Ignoring;
 use onitu_core::store::Registry;
-use onitu_core::{InForce, Mode, Need, Path, Record, Service, ServiceId, Wish, need};
+use onitu_core::{InForce, Kind, Mode, Need, Path, Record, Service, ServiceId, Wish, need};
 
 /// The services and the rules, compiled.
+#[derive(Default)]
 pub struct World {
     /// As registered by the Core.
     pub registry: Registry,
@@ -11,6 +15,10 @@ pub struct World {
     /// old a file is.
     pub now_ns: i64,
     in_force: InForce,
+    /// Nothing, unless [`World::ignoring`] says what.
+    ignoring: Ignoring,
+    /// Of services with a quota.
+    room: BTreeMap<ServiceId, u64>,
 }
 
 impl World {
@@ -21,7 +29,19 @@ impl World {
         if in_force.rules().is_none() {
             tracing::error!("the registered rules can't be read: nothing new is placed");
         }
-        Self { registry, now_ns: 0, in_force }
+        Self { registry, in_force, ..Self::default() }
+    }
+
+    /// The same world, in which this is ignored.
+    #[must_use]
+    pub fn ignoring(self, ignoring: Ignoring) -> Self {
+        Self { ignoring, ..self }
+    }
+
+    /// Whether something of `kind` at `path` is no business of Onitu's. What the rules exclude is,
+    /// from the moment at which that was published.
+    pub fn ignores(&self, path: &Path, kind: Kind) -> bool {
+        self.ignoring.covers(path, kind)
     }
 
     /// The configured services.
@@ -29,9 +49,13 @@ impl World {
         &self.registry.services
     }
 
-    /// What the rules want of a path with this record.
+    /// What is wanted of a path with this record.
     pub fn wish(&self, path: &Path, record: &Record) -> Wish {
-        self.in_force.wish(path, record, self.now_ns)
+        if self.ignores(path, record.content.kind) {
+            return Wish { excluded: true, ..Wish::default() };
+        }
+        let services = self.registry.with_room(path, record, &self.room);
+        self.in_force.wish_among(&services, path, record, self.now_ns)
     }
 
     /// Whether anything is ever removed because of rules.
@@ -39,9 +63,9 @@ impl World {
         !self.registry.approved.is_empty()
     }
 
-    /// Whether `path` is none of Onitu's business.
-    pub fn excludes(&self, path: &Path) -> bool {
-        self.in_force.excludes(path)
+    /// How many bytes more services with a quota may hold.
+    pub(crate) fn set_room(&mut self, room: BTreeMap<ServiceId, u64>) {
+        self.room = room;
     }
 
     /// How `service` is used; services that are gone from the configuration count as two-way.

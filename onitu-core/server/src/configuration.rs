@@ -27,6 +27,8 @@ pub struct Configuration {
     pub services: Vec<Configured>,
     /// The rules' text; [`None`] means everything goes everywhere.
     pub rules: Option<String>,
+    /// Whether junk is synchronized like anything else.
+    pub keeps_junk: bool,
 }
 
 impl From<Registry> for Configuration {
@@ -39,7 +41,7 @@ impl From<Registry> for Configuration {
             options: service.options,
         };
         let services = registry.services.into_iter().map(configured).collect();
-        Self { services, rules: registry.rules }
+        Self { services, rules: registry.rules, keeps_junk: registry.keeps_junk }
     }
 }
 

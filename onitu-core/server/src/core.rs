@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use onitu_core::bus::{Bus, Endpoint, Requester};
 use onitu_core::control::Wanted;
 use onitu_core::store::{Incarnation, Registry, Store, StoreError};
-use onitu_core::{Service, ServiceId};
+use onitu_core::{Service, ServiceId, clock};
 use tracing::{info, warn};
 
 use crate::approval;
 use crate::configuration::{Configuration, Remembered, Sources};
+use crate::identity;
 use crate::register::{self, Place};
 use crate::scans::Scans;
 use crate::supervisor::Supervisor;
@@ -190,6 +191,7 @@ impl Core {
         let incarnation = Incarnation { generation: Some(generation.clone()), run };
         let stored = self.store.registry().await?;
         let (before, configuration) = self.before(stored.as_ref(), change.configuration);
+        let configuration = identity::dated(configuration, &before, clock::now_ms());
         let paused = paused(&before, &change.paused);
         let ids = self.ids(&configuration, &before).await?;
         let mut registry = register::registry(&configuration, &paused, &ids);
@@ -284,8 +286,9 @@ impl Core {
     ) -> Result<BTreeMap<String, ServiceId>, StoreError> {
         let mut ids = BTreeMap::new();
         for name in register::names_by_age(configuration, before) {
-            let id = self.store.service_id(&name).await?;
-            ids.insert(name, id);
+            let configured = configuration.services.iter().find(|it| it.name == name);
+            let key = configured.map_or_else(|| name.clone(), identity::key);
+            ids.insert(name, self.store.service_id(&key).await?);
         }
         Ok(ids)
     }

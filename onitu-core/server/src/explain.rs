@@ -1,6 +1,7 @@
 //! Why a path is where it is: from its record, the rules and the services' states. Pure.
 
 use onitu_core::control::Supposed;
+use onitu_core::ignore::Ignoring;
 use onitu_core::rules::Facts;
 use onitu_core::status::{
     Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, Status,
@@ -22,6 +23,8 @@ pub(crate) struct Question<'a> {
     pub(crate) supposed: &'a Supposed,
     pub(crate) registry: &'a Registry,
     pub(crate) in_force: &'a InForce,
+    /// What is ignored everywhere.
+    pub(crate) ignoring: &'a Ignoring,
     pub(crate) record: Option<&'a Record>,
     /// How the services are.
     pub(crate) status: &'a Status,
@@ -51,11 +54,14 @@ impl Core {
             faults.extend(here.map(|(_, fault)| (service.id, fault)));
         }
         let status = overview::status(&self.parts().await);
+        let ignoring = self.store.ignoring(0).await.map_err(away)?;
+        let ignoring = Ignoring::compile(&ignoring.unwrap_or_default());
         Ok(explanation(&Question {
             path,
             supposed,
             registry: &registry,
             in_force: &in_force,
+            ignoring: &ignoring,
             record: records.first().and_then(Option::as_ref),
             status: &status,
             faults: &faults,
@@ -88,7 +94,11 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
     let Question { path, registry, record, .. } = question;
     let facts = facts(question);
     let held = record.map(|it| it.holders.iter().map(|held| held.service).collect::<Vec<_>>());
-    let wish = question.in_force.wish_of(&facts, &held.unwrap_or_default());
+    let mut wish = question.in_force.wish_of(&facts, &held.unwrap_or_default());
+    let (ignored, excluded) = (ignored(question), wish.excluded);
+    if ignored.is_some() {
+        wish = Wish { excluded: true, ..Wish::default() };
+    }
     let rules = question.in_force.rules();
     let names = |ids: &[ServiceId]| ids.iter().map(|id| name::of(registry, *id)).collect();
     let ms = |at_ns: i64| u64::try_from(at_ns / 1_000_000).unwrap_or(0);
@@ -102,11 +112,22 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
         holders: record.map_or_else(Vec::new, |record| holders(registry, record)),
         targets: names(&wish.targets),
         only: wish.only.as_deref().map(names),
-        excluded: wish.excluded,
+        excluded,
+        ignored,
         changes_at_ms: wish.changes_at_ns.map(ms),
         statements: rules.map(|it| it.statements(&facts, &registry.services)).unwrap_or_default(),
         pending: pending(question, &wish),
     }
+}
+
+/// Why the path is ignored, if it is. Of one that nobody knows, a file is thought first.
+fn ignored(question: &Question) -> Option<String> {
+    let Question { path, ignoring, record, .. } = question;
+    let reason = match record {
+        Some(record) => ignoring.why(path, record.content.kind),
+        None => ignoring.why(path, Kind::File).or_else(|| ignoring.why(path, Kind::Directory)),
+    };
+    reason.map(|reason| reason.explain(path))
 }
 
 fn holders(registry: &Registry, record: &Record) -> Vec<HolderStatus> {

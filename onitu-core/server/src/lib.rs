@@ -16,6 +16,7 @@ mod configuration;
 mod conflicts;
 mod core;
 mod explain;
+mod identity;
 mod listen;
 mod name;
 mod overview;

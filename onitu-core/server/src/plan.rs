@@ -84,7 +84,9 @@ impl Core {
         let in_force = InForce::new(registry);
         let approved = in_force.with_approved(rules);
         let is_in_force = registry.rules.as_deref() == text;
-        let mut planner = Planner::new(&in_force, &approved, is_in_force);
+        let counts = self.store.counts().await?;
+        let mut planner = Planner::new(registry, &in_force, &approved, is_in_force);
+        planner.room = registry.room(&counts);
         let mut seen = HashSet::new();
         let mut cursor = Some(Cursor::default());
         while let Some(from) = cursor {
@@ -103,7 +105,7 @@ impl Core {
                 planner.add(path, record, record.moved.as_ref().and_then(|from| former.get(from)));
             }
         }
-        let pending = self.store.counts().await?.pending.values().sum();
+        let pending = counts.pending.values().sum();
         Ok(Ok(planner.plan(text.unwrap_or_default(), pending)))
     }
 
@@ -137,28 +139,38 @@ fn number(bytes: &[u8]) -> u128 {
 
 /// Adds up what each record means.
 struct Planner<'a> {
+    registry: &'a Registry,
     in_force: &'a InForce,
     /// The rules in question, as if all they remove were approved.
     approved: &'a InForce,
     now_ns: i64,
+    /// How many bytes more services with a quota may hold.
+    room: BTreeMap<ServiceId, u64>,
     plan: Plan,
     /// Of all removals, whatever their order.
     sum: u128,
 }
 
 impl<'a> Planner<'a> {
-    fn new(in_force: &'a InForce, approved: &'a InForce, is_in_force: bool) -> Self {
+    fn new(
+        registry: &'a Registry,
+        in_force: &'a InForce,
+        approved: &'a InForce,
+        is_in_force: bool,
+    ) -> Self {
         let named = |name: &String| ServicePlan { name: name.clone(), ..ServicePlan::default() };
-        let services = in_force.services().iter().map(|service| named(&service.name)).collect();
+        let services = registry.services.iter().map(|service| named(&service.name)).collect();
         let plan = Plan { in_force: is_in_force, services, ..Plan::default() };
-        Self { in_force, approved, now_ns: clock::now_ns(), plan, sum: 0 }
+        let (now_ns, room) = (clock::now_ns(), BTreeMap::new());
+        Self { registry, in_force, approved, now_ns, room, plan, sum: 0 }
     }
 
     fn add(&mut self, path: &Path, record: &Record, former: Option<&Record>) {
         if record.gone {
             return;
         }
-        let wish = self.approved.wish(path, record, self.now_ns);
+        let services = self.registry.with_room(path, record, &self.room);
+        let wish = self.approved.wish_among(&services, path, record, self.now_ns);
         let is_file = record.content.kind != Kind::Directory;
         if wish.excluded {
             if is_file {
@@ -192,7 +204,7 @@ impl<'a> Planner<'a> {
         // What is brought somewhere is verified there.
         after.content.checksum = after.content.checksum.or(Some(Checksum([0; 20])));
         after.leaving.clear();
-        for (at, service) in self.in_force.services().iter().enumerate() {
+        for (at, service) in self.registry.services.iter().enumerate() {
             let is_due = need(record, service.id, wish) == Need::Place;
             if !is_due || service.mode == Mode::Source {
                 continue;
@@ -221,8 +233,9 @@ impl<'a> Planner<'a> {
         if wish.evicted.is_empty() {
             return removed;
         }
-        let is_under_way = self.in_force.wish(path, record, self.now_ns).evicted;
-        for (at, service) in self.in_force.services().iter().enumerate() {
+        let services = self.registry.with_room(path, record, &self.room);
+        let is_under_way = self.in_force.wish_among(&services, path, record, self.now_ns).evicted;
+        for (at, service) in self.registry.services.iter().enumerate() {
             let goes =
                 record.holder(service.id).is_some() && need(after, service.id, wish) == Need::Evict;
             if !goes {

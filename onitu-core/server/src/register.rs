@@ -41,7 +41,8 @@ pub(crate) fn registry(
         })
         .collect();
     services.sort_by_key(|service| service.id);
-    Registry { version: 0, services, rules: configuration.rules.clone(), approved: Vec::new() }
+    let (rules, keeps_junk) = (configuration.rules.clone(), configuration.keeps_junk);
+    Registry { version: 0, services, rules, approved: Vec::new(), keeps_junk }
 }
 
 /// A registry to answer from while the store, which gives the numbers, is not there yet. Its
@@ -63,7 +64,10 @@ pub(crate) fn names_by_age(configuration: &Configuration, known: &Registry) -> V
 
 /// Whether two registries say the same, whatever their versions.
 pub(crate) fn same(one: &Registry, other: &Registry) -> bool {
-    one.services == other.services && one.rules == other.rules && one.approved == other.approved
+    one.services == other.services
+        && one.rules == other.rules
+        && one.approved == other.approved
+        && one.keeps_junk == other.keeps_junk
 }
 
 /// The processes that shall run for `registry`, and why some services have none. A service's
@@ -147,6 +151,9 @@ pub(crate) fn changes(old: &Registry, new: &Registry) -> Vec<String> {
     }
     if old.rules != new.rules {
         parts.push("changed the rules".to_owned());
+    }
+    if old.keeps_junk != new.keeps_junk {
+        parts.push("changed whether junk is ignored".to_owned());
     }
     parts
 }

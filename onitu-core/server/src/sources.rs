@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use onitu_core::AT;
 use onitu_core::drivers::{self, PROGRAM_PREFIX, Places};
 use onitu_core::entries::{
     self, Disk, DriverProblem, Entries, ParseSetting, ServiceEntry, default_state_dir,
@@ -71,6 +72,7 @@ impl Sources for Disked {
         Ok(Configuration {
             services: entries.services.into_iter().map(configured).collect(),
             rules: entries.rules.map(|rules| rules.text),
+            keeps_junk: !entries.ignore_junk,
         })
     }
 
@@ -115,6 +117,12 @@ fn replace(file: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
 fn configured(entry: ServiceEntry) -> Configured {
     let mut options = entry.options;
     options.insert("trash_days".to_owned(), entry.trash_days.into());
+    if !entry.at.is_root() {
+        options.insert(AT.to_owned(), entry.at.as_str().into());
+    }
+    if let Some(bytes) = entry.quota_bytes {
+        options.insert("quota_bytes".to_owned(), bytes.into());
+    }
     if let Some(bytes) = entry.trash_size_bytes {
         options.insert("trash_size_bytes".to_owned(), bytes.into());
     }

@@ -42,7 +42,7 @@ pub(crate) fn service(id: u16, name: &str) -> Service {
 /// Services with the numbers 1, 2, 3 …
 pub(crate) fn registry(names: &[&str]) -> Registry {
     let services = (1..).zip(names).map(|(id, name)| service(id, name)).collect();
-    Registry { version: 1, services, rules: None, approved: Vec::new() }
+    Registry { version: 1, services, ..Registry::default() }
 }
 
 pub(crate) fn configuration(names: &[&str]) -> Configuration {

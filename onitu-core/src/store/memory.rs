@@ -14,6 +14,7 @@ use super::{
     Commit, Conflict, Counts, CountsChange, Cursor, Incarnation, Registry, Store, StoreError,
     Stream,
 };
+use crate::ignore::{IgnoreSet, IgnoreText};
 use crate::status::Report;
 use crate::{Fault, Path, Record, ServiceId, Shard};
 
@@ -74,6 +75,8 @@ struct Data {
     registry: Option<Registry>,
     ids: BTreeMap<String, ServiceId>,
     reports: BTreeMap<ServiceId, Report>,
+    ignoring: Option<IgnoreSet>,
+    ignore_texts: BTreeMap<(ServiceId, Path), IgnoreText>,
 }
 
 impl MemoryStore {
@@ -197,6 +200,9 @@ impl Data {
         for (service, change) in commit.counts.held {
             *self.counts.held.entry(service).or_default() += change;
         }
+        for (service, change) in commit.counts.bytes {
+            *self.counts.bytes.entry(service).or_default() += change;
+        }
     }
 
     fn apply_record(&mut self, shard: Shard, path: &Path, record: Option<Record>) {
@@ -223,13 +229,17 @@ impl Data {
     }
 
     fn counts(&self) -> Counts {
-        let held = self.counts.held.iter();
+        let (held, bytes) = (self.counts.held.iter(), self.counts.bytes.iter());
         let pending = self.pending.iter().map(|(service, paths)| (*service, paths.len() as u64));
         Counts {
             entries: u64::try_from(self.counts.entries).unwrap_or(0),
             held: held
                 .filter_map(|(service, held)| Some((*service, u64::try_from(*held).ok()?)))
                 .filter(|(_, held)| *held > 0)
+                .collect(),
+            bytes: bytes
+                .filter_map(|(service, bytes)| Some((*service, u64::try_from(*bytes).ok()?)))
+                .filter(|(_, bytes)| *bytes > 0)
                 .collect(),
             pending: pending.filter(|(_, paths)| *paths > 0).collect(),
             conflicts: self.conflicts.len() as u64,
@@ -293,10 +303,16 @@ impl Store for MemoryStore {
             server.generations += 1;
             let generation = format!("generation-{}", server.generations);
             // As in Redis: what was written before the set-up are remains of a lost store.
-            let Data { registry, ids, reports, .. } = std::mem::take(&mut server.data);
-            let generation_now = Some(generation.clone());
-            server.data =
-                Data { generation: generation_now, registry, ids, reports, ..Data::default() };
+            let before = std::mem::take(&mut server.data);
+            server.data = Data {
+                generation: Some(generation.clone()),
+                registry: before.registry,
+                ids: before.ids,
+                reports: before.reports,
+                ignoring: before.ignoring,
+                ignore_texts: before.ignore_texts,
+                ..Data::default()
+            };
             Ok(generation)
         })
         .await
@@ -409,6 +425,39 @@ impl Store for MemoryStore {
             let ids = &mut server.data.ids;
             let next = ids.len() as u16 + 1;
             Ok(*ids.entry(name.to_owned()).or_insert(ServiceId(next)))
+        })
+        .await
+    }
+
+    async fn ignoring(&self, known: u64) -> Result<Option<IgnoreSet>, StoreError> {
+        self.operate(|server| {
+            let set = server.data.ignoring.as_ref();
+            Ok(set.filter(|set| set.version != known).cloned())
+        })
+        .await
+    }
+
+    async fn set_ignoring(&self, set: &IgnoreSet) -> Result<(), StoreError> {
+        self.operate(|server| {
+            server.data.ignoring = Some(set.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn ignore_texts(&self) -> Result<BTreeMap<(ServiceId, Path), IgnoreText>, StoreError> {
+        self.operate(|server| Ok(server.data.ignore_texts.clone())).await
+    }
+
+    async fn set_ignore_text(
+        &self,
+        service: ServiceId,
+        path: &Path,
+        text: &IgnoreText,
+    ) -> Result<(), StoreError> {
+        self.operate(|server| {
+            server.data.ignore_texts.insert((service, path.clone()), text.clone());
+            Ok(())
         })
         .await
     }

@@ -25,7 +25,7 @@ fn world_of(mode: Mode, rules: Option<&str>) -> World {
     let services = vec![service(A, "a", Mode::Sync), service(B, "b", mode)];
     let rules = rules.map(str::to_owned);
     let approved = rules.iter().cloned().collect();
-    World::new(Registry { version: 1, services, rules, approved })
+    World::new(Registry { version: 1, services, rules, approved, keeps_junk: false })
 }
 
 fn path(text: &str) -> Path {

@@ -93,7 +93,8 @@ impl Referee {
         let mut orders = Vec::new();
         let mut settled = Vec::new();
         let mut kept = Vec::new();
-        let mut leaving = Vec::new();
+        let (mut held, mut leaving) = (Vec::new(), Vec::new());
+        self.settle_room(service);
         for case in cases {
             let need = self.world.need_of(&case.path, case.record.as_ref(), service);
             let mut plan = self.plan_case(service, &case, need, records);
@@ -108,7 +109,12 @@ impl Referee {
                 }
             }
             match plan {
-                Plan::Nothing => settled.push(case.path),
+                Plan::Nothing => {
+                    if self.quotas.has(service) {
+                        held.push((case.path.clone(), case.record, None));
+                    }
+                    settled.push(case.path);
+                }
                 Plan::Keep => kept.push(case.path),
                 Plan::Wait(reason) => {
                     tracing::trace!(path = %case.path, reason, "work waits");
@@ -117,6 +123,11 @@ impl Referee {
                     }
                 }
                 Plan::Do(action) => {
+                    let record = case.record.as_ref();
+                    if let Some(fault) = self.refuses(service, &case.path, record, &action) {
+                        held.push((case.path, case.record, Some(fault)));
+                        continue;
+                    }
                     self.next_order += 1;
                     orders.push(Order { id: self.next_order, path: case.path, action });
                 }
@@ -124,6 +135,7 @@ impl Referee {
         }
         self.note_leaving(service, leaving, records).await?;
         self.forget_settled(service, settled, records).await?;
+        self.hold(service, held).await?;
         self.keep(service, kept, records).await?;
         Ok(orders)
     }
@@ -143,7 +155,7 @@ impl Referee {
             let after = after
                 .filter(|record| !is_buried(record) || self.is_in_flight(&path, &BTreeSet::new()));
             let round = revise(&self.world, &path, before.as_ref(), after.as_ref());
-            self.store.commit(round.commits.into_iter().collect()).await?;
+            self.commit(round.commits).await?;
             records.insert(path, after);
             self.after_commit(records, &round.changed, round.ended, round.released);
         }
@@ -269,6 +281,6 @@ impl Referee {
         if commits.is_empty() {
             return Ok(());
         }
-        self.store.commit(commits.into_iter().collect()).await
+        self.commit(commits).await
     }
 }

@@ -67,7 +67,7 @@ impl Referee {
         if round.commits.is_empty() {
             return Ok(());
         }
-        self.store.commit(round.commits.into_iter().collect()).await
+        self.commit(round.commits).await
     }
 
     /// Whether every service that should hold `path` is there to be heard: what only a disk in a

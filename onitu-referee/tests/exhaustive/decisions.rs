@@ -77,7 +77,8 @@ impl Decisions {
         let services = (0..scope.services).map(service).collect();
         let rules = scope.rules.map(str::to_owned);
         let approved = rules.iter().cloned().collect();
-        let world = World::new(Registry { version: 1, services, rules, approved });
+        let registry = Registry { version: 1, services, rules, approved, keeps_junk: false };
+        let world = World::new(registry);
         let paths = ["a", "b"].map(|name| Path::new(name).expect("a valid name"));
         let (played, planned, idle) = (Answers::default(), Answers::default(), Answers::default());
         Self { world, paths, played, planned, idle }

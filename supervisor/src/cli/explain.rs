@@ -55,6 +55,7 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<ExitCode> {
 fn text(explanation: &Explanation, paint: Paint) -> String {
     let mut text = format!("{}\n", paint.heading(&shown(&explanation.path)));
     text.push_str(&content(explanation));
+    let _ = explanation.ignored.iter().try_for_each(|why| writeln!(text, "  {}", plain(why)));
     let held: Vec<_> = explanation.holders.iter().map(holder_row).collect();
     section(&mut text, paint, "held by", &table(&[Align::Left; 2], &held));
     let targets: Vec<_> = explanation.targets.iter().map(|name| plain(name)).collect();

@@ -85,7 +85,8 @@ impl House {
         let present = self.members.iter().filter(|member| member.is_present);
         let services = present.map(|member| member.service.clone()).collect();
         let approved = std::mem::take(&mut self.registry.approved);
-        self.registry = Registry { version: self.registry.version + 1, services, rules, approved };
+        let version = self.registry.version + 1;
+        self.registry = Registry { version, services, rules, approved, keeps_junk: false };
     }
 
     /// A person has approved of what the rules remove.

@@ -64,7 +64,7 @@ impl Law {
 
     /// Whether the rules keep everybody from the path.
     pub(crate) fn excludes(&self, path: &Path) -> bool {
-        self.in_force.excludes(path)
+        self.rules.as_ref().is_some_and(|rules| rules.excludes(path))
     }
 
     /// Whether the rules may place the path on that service, whoever holds it now.

@@ -50,7 +50,7 @@ impl House {
         }
         house.store.set_up().await.unwrap();
         let services = house.services.iter().map(|(service, _)| service.clone()).collect();
-        let registry = Registry { version: 1, services, rules: None, approved: Vec::new() };
+        let registry = Registry { version: 1, services, ..Registry::default() };
         house.store.set_registry(&registry).await.unwrap();
         let (store, bus) = (Arc::new(house.store.clone()), Arc::new(house.bus.clone()));
         tokio::spawn(async move { Referee::new(store, bus, 1).run().await.map(drop) });

@@ -41,7 +41,7 @@ impl House {
         let services = vec![service(1), service(2)];
         store.set_up().await.expect("set up");
         store
-            .set_registry(&Registry { version: 1, services, rules: None, approved: Vec::new() })
+            .set_registry(&Registry { version: 1, services, ..Registry::default() })
             .await
             .expect("told");
         let (exact, folding) = (MemoryService::new(), MemoryService::of::<Folding>());

@@ -12,6 +12,8 @@ fn all_ready(registry: &Registry) -> Status {
         state: ServiceState::Ready,
         reason: None,
         files: 0,
+        used_bytes: 0,
+        quota_bytes: None,
         pending: 0,
         pid: Some(1),
         scanned: 0,
@@ -43,6 +45,7 @@ fn explain(
         supposed: &supposed("a.txt"),
         registry: &registry,
         in_force: &InForce::new(&registry),
+        ignoring: &onitu_core::ignore::Ignoring::default(),
         record,
         status: &status,
         faults,
@@ -95,6 +98,7 @@ fn a_file_in_step_is_told_whole() {
       "only": null,
       "excluded": false,
       "changes_at_ms": null,
+      "ignored": null,
       "statements": [
         {
           "line": 0,
@@ -270,6 +274,7 @@ fn a_removal_that_waits_says_for_what() {
             supposed: &supposed("a.txt"),
             registry: &registry,
             in_force: &InForce::new(&registry),
+            ignoring: &onitu_core::ignore::Ignoring::default(),
             record: Some(&held),
             status: &all_ready(&registry),
             faults: &[],

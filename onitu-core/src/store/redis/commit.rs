@@ -59,6 +59,9 @@ fn merge_neighbours(commits: Vec<(Shard, Commit)>) -> VecDeque<(Shard, Commit)> 
                 for (service, change) in commit.counts.held {
                     *before.counts.held.entry(service).or_default() += change;
                 }
+                for (service, change) in commit.counts.bytes {
+                    *before.counts.bytes.entry(service).or_default() += change;
+                }
             }
             _ => merged.push_back((shard, commit)),
         }
@@ -315,6 +318,10 @@ fn write_sums(pipe: &mut Pipeline, shard: Shard, commit: &Commit) {
     }
     for (service, change) in commit.counts.held.iter().filter(|(_, change)| **change != 0) {
         let field = format!("{}{service}", keys::HELD);
+        pipe.cmd("HINCRBY").arg(keys::counts(shard)).arg(field).arg(*change);
+    }
+    for (service, change) in commit.counts.bytes.iter().filter(|(_, change)| **change != 0) {
+        let field = format!("{}{service}", keys::BYTES);
         pipe.cmd("HINCRBY").arg(keys::counts(shard)).arg(field).arg(*change);
     }
 }

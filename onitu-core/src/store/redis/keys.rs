@@ -11,6 +11,10 @@ pub const REGISTRY: &str = "registry";
 pub const SERVICE_IDS: &str = "service-ids";
 /// Service's number to JSON of what its driver says.
 pub const REPORTS: &str = "reports";
+/// A hash: `version` and `set`, the JSON of what is ignored.
+pub const IGNORING: &str = "ignoring";
+/// Service's number, `:` and the path of an ignore file to JSON of what it says there.
+pub const IGNORE_TEXTS: &str = "ignore-texts";
 /// What the store itself is: the fields below.
 pub const META: &str = "meta";
 /// Field of [`META`]: version of keys and encodings.
@@ -23,6 +27,8 @@ pub const LAST_SERVICE: &str = "last-service";
 pub const ENTRIES: &str = "entries";
 /// Begins a field of a shard's counts: paths held by the service of the number that follows.
 pub const HELD: &str = "held:";
+/// Begins a field of a shard's counts: bytes on record of what that service holds.
+pub const BYTES: &str = "bytes:";
 
 /// A hash: name to packed record, of one bucket of a directory.
 pub fn records(shard: Shard, directory: &str, bucket: u32) -> String {

@@ -7,6 +7,7 @@
 
 mod buckets;
 mod commit;
+mod ignoring;
 mod keys;
 mod link;
 mod read;
@@ -20,6 +21,7 @@ use redis::{InfoDict, Pipeline};
 
 use self::link::Link;
 use super::{Commit, Conflict, Counts, Cursor, Incarnation, Registry, Store, StoreError, Stream};
+use crate::ignore::{IgnoreSet, IgnoreText};
 use crate::status::Report;
 use crate::{Fault, Path, Record, ServiceId, Shard};
 
@@ -222,6 +224,27 @@ impl Store for RedisStore {
         pipe.cmd("HGET").arg(keys::SERVICE_IDS).arg(name);
         let [_, given] = value::exactly(self.link.run(&pipe).await?)?;
         value::read(given, keys::SERVICE_IDS).map(ServiceId)
+    }
+
+    async fn ignoring(&self, known: u64) -> Result<Option<IgnoreSet>, StoreError> {
+        ignoring::published(&self.link, known).await
+    }
+
+    async fn set_ignoring(&self, set: &IgnoreSet) -> Result<(), StoreError> {
+        ignoring::publish(&self.link, set).await
+    }
+
+    async fn ignore_texts(&self) -> Result<BTreeMap<(ServiceId, Path), IgnoreText>, StoreError> {
+        ignoring::texts(&self.link).await
+    }
+
+    async fn set_ignore_text(
+        &self,
+        service: ServiceId,
+        path: &Path,
+        text: &IgnoreText,
+    ) -> Result<(), StoreError> {
+        ignoring::note_text(&self.link, service, path, text).await
     }
 
     async fn reports(&self) -> Result<BTreeMap<ServiceId, Report>, StoreError> {

@@ -121,12 +121,15 @@ pub async fn counts(link: &Link) -> Result<Counts, StoreError> {
     }
     let mut values = link.run(&pipe).await?.into_iter();
     let (mut entries, mut held) = (0i64, BTreeMap::<ServiceId, i64>::new());
+    let mut bytes = BTreeMap::<ServiceId, i64>::new();
     for shard in Shard::all() {
         let key = keys::counts(shard);
         let sums: BTreeMap<String, i64> = value::read(value::next(&mut values)?, &key)?;
         for (field, sum) in sums {
             if let Some(service) = field.strip_prefix(keys::HELD) {
                 *held.entry(ServiceId(value::number(service, &key)?)).or_default() += sum;
+            } else if let Some(service) = field.strip_prefix(keys::BYTES) {
+                *bytes.entry(ServiceId(value::number(service, &key)?)).or_default() += sum;
             } else if field == keys::ENTRIES {
                 entries += sum;
             }
@@ -136,6 +139,8 @@ pub async fn counts(link: &Link) -> Result<Counts, StoreError> {
     counts.entries = u64::try_from(entries).unwrap_or(0);
     let held = held.into_iter().map(|(id, held)| (id, u64::try_from(held).unwrap_or(0)));
     counts.held = held.filter(|(_, held)| *held > 0).collect();
+    let bytes = bytes.into_iter().map(|(id, bytes)| (id, u64::try_from(bytes).unwrap_or(0)));
+    counts.bytes = bytes.filter(|(_, bytes)| *bytes > 0).collect();
     Ok(counts)
 }
 

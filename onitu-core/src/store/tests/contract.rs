@@ -1,6 +1,7 @@
 //! What every store must do. Each function begins with an empty one.
 
 use super::*;
+use crate::ignore::{IgnoreSet, IgnoreText};
 use crate::status::ServiceState;
 use crate::{FaultKind, Mode};
 
@@ -354,6 +355,7 @@ pub async fn the_registry_and_reports_are_read_back(store: &dyn Store) {
         }],
         rules: Some("sync everything to nas\n".to_owned()),
         approved: vec!["move \"x\" to nas".to_owned()],
+        keeps_junk: true,
     };
     store.set_registry(&registry).await.unwrap();
     assert_eq!(store.registry().await.unwrap(), Some(registry));
@@ -363,6 +365,23 @@ pub async fn the_registry_and_reports_are_read_back(store: &dyn Store) {
     store.set_report(ServiceId(2), &report).await.unwrap();
     assert_eq!(store.reports().await.unwrap(), BTreeMap::from([(ServiceId(2), report)]));
     assert!(store.used_memory_bytes().await.is_ok());
+}
+
+pub async fn what_is_ignored_is_read_back_when_it_is_another_version(store: &dyn Store) {
+    assert_eq!(store.ignoring(0).await.unwrap(), None);
+    let text = IgnoreText::of("büild/\n".as_bytes());
+    let mut set = IgnoreSet { version: 7, keeps_junk: true, ..IgnoreSet::default() };
+    set.files.insert(path("a b/ü"), text.clone());
+    store.set_ignoring(&set).await.unwrap();
+    assert_eq!(store.ignoring(0).await.unwrap(), Some(set.clone()));
+    assert_eq!(store.ignoring(7).await.unwrap(), None);
+    assert_eq!(store.ignoring(6).await.unwrap(), Some(set));
+    let file = path("a b/ü/.onituignore");
+    assert_eq!(store.ignore_texts().await.unwrap(), BTreeMap::new());
+    store.set_ignore_text(ServiceId(3), &file, &IgnoreText::of(b"x")).await.unwrap();
+    store.set_ignore_text(ServiceId(3), &file, &text).await.unwrap();
+    let told = BTreeMap::from([((ServiceId(3), file), text)]);
+    assert_eq!(store.ignore_texts().await.unwrap(), told);
 }
 
 pub async fn a_service_keeps_its_number(store: &dyn Store) {

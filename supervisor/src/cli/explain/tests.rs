@@ -15,6 +15,7 @@ fn unknown() -> Explanation {
         only: None,
         excluded: false,
         changes_at_ms: None,
+        ignored: None,
         statements: Vec::new(),
         pending: Vec::new(),
     }

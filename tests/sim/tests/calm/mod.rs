@@ -58,12 +58,8 @@ impl Calm {
             option(&mut service);
             service
         });
-        let registry = Registry {
-            version: 1,
-            services: registered.collect(),
-            rules: None,
-            approved: Vec::new(),
-        };
+        let registry =
+            Registry { version: 1, services: registered.collect(), ..Registry::default() };
         store.set_up().await.expect("a store");
         store.set_registry(&registry).await.expect("a store");
         let referee = Referee::new(Arc::new(store.clone()), Arc::new(bus.clone()), 1);
