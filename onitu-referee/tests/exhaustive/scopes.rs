@@ -116,7 +116,7 @@ fn files_that_only_some_services_may_hold() {
 fn renames_of_files_that_are_moved_by_rules() {
     let rules = Some("move \"*\" to service0");
     let scope = Scope { paths: 2, events: 2, rules, targets: 1, ..TWO };
-    holds("moved and renamed", scope, 5_000, whatever);
+    holds("moved and renamed", scope, 4_500, whatever);
 }
 
 #[test]
