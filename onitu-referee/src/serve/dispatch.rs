@@ -73,23 +73,10 @@ impl Referee {
         service: ServiceId,
         records: &mut Records,
     ) -> Result<Vec<Order>, StoreError> {
-        let Some((peer, _)) = self.peers.get_mut(&service) else { return Ok(Vec::new()) };
-        if peer.wants_refill() {
-            let paths = self.store.pending(service, REFILL).await?;
-            peer.more = paths.len() >= REFILL;
-            peer.refill(paths);
-        }
-        let paths = peer.take_queue();
-        if paths.is_empty() {
+        let cases = self.due(service, records).await?;
+        if cases.is_empty() {
             return Ok(Vec::new());
         }
-        self.look_up(&paths, records).await?;
-        let cases = self.cases(service, paths, records).await?;
-        let hints: Vec<Path> = cases
-            .iter()
-            .filter_map(|case| case.record.as_ref().and_then(|record| record.moved.clone()))
-            .collect();
-        self.look_up(&hints, records).await?;
         let mut orders = Vec::new();
         let mut settled = Vec::new();
         let mut kept = Vec::new();
@@ -138,6 +125,29 @@ impl Referee {
         self.hold(service, held).await?;
         self.keep(service, kept, records).await?;
         Ok(orders)
+    }
+
+    /// The paths at which `service` may have work just now; `records` has what they depend on.
+    async fn due(
+        &mut self,
+        service: ServiceId,
+        records: &mut Records,
+    ) -> Result<Vec<Case>, StoreError> {
+        let Some((peer, _)) = self.peers.get_mut(&service) else { return Ok(Vec::new()) };
+        if peer.wants_refill() {
+            let paths = self.store.pending(service, REFILL).await?;
+            peer.more = paths.len() >= REFILL;
+            peer.refill(paths);
+        }
+        let paths = peer.take_queue();
+        self.look_up(&paths, records).await?;
+        let cases = self.cases(service, paths, records).await?;
+        let hints: Vec<Path> = cases
+            .iter()
+            .filter_map(|case| case.record.as_ref().and_then(|record| record.moved.clone()))
+            .collect();
+        self.look_up(&hints, records).await?;
+        Ok(cases)
     }
 
     /// Revives directories that were deleted while something was made in them.
