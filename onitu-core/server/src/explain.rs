@@ -128,6 +128,9 @@ fn work(need: Need, record: &Record) -> Option<String> {
         Need::Remove => "remove it".to_owned(),
         Need::SetAside => "rename its own content to a conflict name".to_owned(),
         Need::AwaitChecksum => "compare its own content".to_owned(),
+        Need::Hash if record.is_orphan() => {
+            format!("tell what it has: nobody holds revision {} any more", record.revision)
+        }
         Need::Hash => "tell the checksum of its content".to_owned(),
     };
     Some(work)
