@@ -36,9 +36,9 @@ pub fn conflict_paths(
     service: &str,
     checksum: Option<Checksum>,
 ) -> impl Iterator<Item = Path> {
-    let numbers = if checksum.is_none() { 2..=DIRECTORIES_MAX } else { 1..=0 };
+    let last = if checksum.is_none() { DIRECTORIES_MAX } else { 0 };
     let sum = checksum.unwrap_or_else(|| Checksum::of(b""));
-    let numbered = numbers.map(|number: u32| (Checksum::of(number.to_string().as_bytes()), 7));
+    let numbered = (2..=last).map(|number| (Checksum::of(number.to_string().as_bytes()), 7));
     let tries = [7, 12, 20, 40].map(|digits| (sum, digits)).into_iter().chain(numbered);
     tries.map(move |(sum, digits)| conflict_path(path, service, sum, digits))
 }

@@ -31,6 +31,8 @@ struct Finding {
     claim: Claim,
     record: Option<Record>,
     known: Option<Tag>,
+    /// Whether that is from what was announced and isn't recorded yet.
+    is_announced: bool,
     hint: Hint,
     /// What is there now.
     state: Option<State>,
@@ -39,7 +41,8 @@ struct Finding {
 impl Finding {
     /// Whether what was known at the path may have been a directory.
     fn may_be_directory(&self) -> bool {
-        self.record.as_ref().is_none_or(|record| record.content.kind == Kind::Directory)
+        self.is_announced
+            || self.record.as_ref().is_none_or(|record| record.content.kind == Kind::Directory)
     }
 }
 
@@ -107,7 +110,8 @@ async fn find<P: Plug>(
         .map(|(((path, hint, claim), record), announced)| async move {
             let state = shared.plug.look(&path).await;
             let known = shared.known_tag(&path, announced, record.as_ref());
-            (Finding { path, claim, record, known, hint, state: None }, state)
+            let is_announced = announced.is_some();
+            (Finding { path, claim, record, known, is_announced, hint, state: None }, state)
         })
         .buffered(LOOKS_AT_ONCE);
     while let Some((mut finding, state)) = looks.next().await {

@@ -263,7 +263,9 @@ fn compare<P: Plug>(
             continue;
         }
         if let Some(tag) = known_tag(&path, record) {
-            if record.is_none_or(|record| record.content.kind == Kind::Directory) {
+            // Of what was announced since, the record says nothing.
+            let is_recorded = record.filter(|_| !announced.contains_key(&path));
+            if is_recorded.is_none_or(|record| record.content.kind == Kind::Directory) {
                 stack.push(path.clone());
             }
             suspects.gone.insert(path, tag);

@@ -212,7 +212,8 @@ impl Seen<'_> {
         if self.record.is_orphan() {
             return self.adopted();
         }
-        if held.is_some_and(|held| held.tag == self.state.tag) {
+        // What stands for another content from now on is news, also where nothing changed.
+        if !self.restored && held.is_some_and(|held| held.tag == self.state.tag) {
             let foreign = held.is_some_and(|held| held.revision == Holder::FOREIGN);
             // The tag says that nothing changed; only the bytes themselves may say otherwise.
             match same_bytes {

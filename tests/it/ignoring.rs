@@ -55,7 +55,7 @@ fn what_is_ignored_later_is_forgotten_and_deleted_nowhere_and_taken_back_is_met_
     let mut house = House::new(&["a", "b", "c"]);
     let (a, b, c) = (house.files("a"), house.files("b"), house.files("c"));
     for at in 0..40 {
-        a.write(&format!("log/{at}.log"), format!("line {at}"));
+        a.write(format!("log/{at}.log"), format!("line {at}"));
     }
     a.write("kept.txt", "kept");
     house.wait();
@@ -114,7 +114,7 @@ fn a_tree_that_brings_its_ignore_file_along_never_shows_what_that_hides() {
     a.write("secret/key", "a key");
     a.write("project/.onituignore", "/target\n");
     for at in 0..300 {
-        a.write(&format!("project/target/{at}"), "built");
+        a.write(format!("project/target/{at}"), "built");
     }
     a.write("project/main.rs", "fn main");
     house.up();

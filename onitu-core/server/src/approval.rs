@@ -68,8 +68,8 @@ mod tests {
     fn after(sets: &[Option<&str>], approves_last: bool) -> Vec<String> {
         let mut known: Option<Remembered> = None;
         for (at, rules) in sets.iter().enumerate() {
-            let approves = approves_last && at + 1 == sets.len();
-            let approved = approved(known.as_ref(), &in_force(*rules), approves);
+            let applies = approves_last && at + 1 == sets.len();
+            let approved = approved(known.as_ref(), &in_force(*rules), applies);
             known = Some(Remembered { rules: rules.map(str::to_owned), approved });
         }
         known.expect("some sets").approved

@@ -209,8 +209,8 @@ fn work(need: Need, record: &Record) -> Option<String> {
         Need::Evict => "remove it, because the rules have it elsewhere".to_owned(),
         Need::SetAside => "rename its own content to a conflict name".to_owned(),
         Need::AwaitChecksum => "compare its own content".to_owned(),
-        Need::Hash if record.current_holders().next().is_none() => {
-            format!("tell what it holds, because nobody has revision {} any more", record.revision)
+        Need::Hash if record.is_orphan() => {
+            format!("tell what it has: nobody holds revision {} any more", record.revision)
         }
         Need::Hash => "tell the checksum of its content".to_owned(),
     };

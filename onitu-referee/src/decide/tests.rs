@@ -399,6 +399,17 @@ fn not_even_a_source_takes_the_name_from_a_directory() {
 }
 
 #[test]
+fn a_copy_that_stands_for_another_content_is_not_overwritten_or_removed() {
+    // A's conflict copy was there already when another content with these bytes was set aside; B
+    // has edited the copy meanwhile, or deleted it.
+    let restored = Observed::Restored(State { content: file("x"), tag: tag("a") });
+    let edited = record(2, file("yy"), &[(A, 1, "a"), (B, 2, "b")]);
+    assert_eq!(after(&edited, A, &restored), record(2, file("yy"), &[(A, 0, "a"), (B, 2, "b")]));
+    let deleted = after(&tombstone(2, file("x"), &[(A, 1, "a")]), A, &restored);
+    assert_eq!((deleted.revision, deleted.gone, deleted.is_current_on(A)), (3, false, true));
+}
+
+#[test]
 fn what_an_order_took_away_is_no_deletion() {
     let goes = tombstone(3, file("x"), &[(A, 2, "a"), (B, 2, "b")]);
     assert_eq!(after(&goes, A, &Observed::Removed), tombstone(3, file("x"), &[(B, 2, "b")]));

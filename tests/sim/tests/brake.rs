@@ -66,9 +66,15 @@ impl House {
         let (service, storage) = self.services[at].clone();
         let bus = Arc::new(self.bus.clone());
         let post = Post { service, store: Arc::new(self.store.clone()), bus };
-        self.drivers.insert(at, tokio::spawn(async move {
-            match keep::<Memory, _>(post, move |_| <Memory>::try_begin(storage.clone())).await {}
-        }));
+        self.drivers.insert(
+            at,
+            tokio::spawn(async move {
+                match Box::pin(keep::<Memory, _>(post, move |_| {
+                    <Memory>::try_begin(storage.clone())
+                }))
+                .await {}
+            }),
+        );
     }
 
     async fn restart(&mut self, at: usize) {

@@ -70,7 +70,8 @@ impl House {
         let (store, bus) = (Arc::new(self.store.clone()), Arc::new(self.bus.clone()));
         let post = Post { service, store, bus };
         tokio::spawn(async move {
-            let never = keep(post, move |_| Memory::<A>::try_begin(storage.clone())).await;
+            let never =
+                Box::pin(keep(post, move |_| Memory::<A>::try_begin(storage.clone()))).await;
             match never {}
         })
     }

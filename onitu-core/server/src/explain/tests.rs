@@ -175,8 +175,11 @@ fn a_source_that_is_away_is_named() {
     lost.revision = 2;
     let explanation = explain(Some(&lost), &[], |_| {});
     assert_eq!(
-        pending(&explanation)[0],
-        "laptop: tell what it holds, because nobody has revision 2 any more (its turn comes)"
+        pending(&explanation)[..2],
+        [
+            "laptop: tell what it has: nobody holds revision 2 any more (its turn comes)",
+            "nas: get revision 2 (no service holds the current revision any more)"
+        ]
     );
 }
 

@@ -84,7 +84,8 @@ impl Calm {
         let storage = self.services[number].clone();
         tokio::spawn(async move {
             let post = Post { service, store, bus };
-            match keep::<Memory, _>(post, move |_| <Memory>::try_begin(storage.clone())).await {}
+            match Box::pin(keep::<Memory, _>(post, move |_| <Memory>::try_begin(storage.clone())))
+                .await {}
         })
     }
 
