@@ -71,7 +71,9 @@ fn text(explanation: &Explanation, paint: Paint) -> String {
     section(&mut text, paint, "because of", &statements(explanation));
     let pending: String = explanation.pending.iter().fold(String::new(), |mut lines, it| {
         let (service, work) = (plain(&it.service), plain(&it.work));
-        let _ = writeln!(lines, "{service}: {work}; {}", plain(&it.reason));
+        let since = it.since_ms.map(|at_ms| format!(" (since {})", super::time::at_ms(at_ms)));
+        let (reason, since) = (plain(&it.reason), since.unwrap_or_default());
+        let _ = writeln!(lines, "{service}: {work}; {reason}{since}");
         lines
     });
     let nothing = if pending.is_empty() { "nothing" } else { &pending };
@@ -118,12 +120,16 @@ fn holder_row(holder: &HolderStatus) -> Vec<String> {
 
 fn statements(explanation: &Explanation) -> String {
     let mut lines = String::new();
+    let place = |line: usize| match &explanation.rules_file {
+        Some(file) => format!("{}:{line}", plain(file)),
+        None => format!("line {line} of the rules"),
+    };
     let matching = explanation.statements.iter().filter(|statement| statement.matches);
     for statement in matching {
         let text = plain(&statement.text);
         let _ = match statement.line {
             0 => writeln!(lines, "{text}"),
-            line => writeln!(lines, "line {line} of the rules: {text}"),
+            line => writeln!(lines, "{}: {text}", place(line)),
         };
     }
     if lines.is_empty() {
@@ -131,8 +137,8 @@ fn statements(explanation: &Explanation) -> String {
     }
     for statement in &explanation.statements {
         if let Some(unmet) = &statement.unmet {
-            let (line, text) = (statement.line, plain(&statement.text));
-            let _ = writeln!(lines, "not line {line}: {text}; not met: {}", plain(unmet));
+            let (place, text) = (place(statement.line), plain(&statement.text));
+            let _ = writeln!(lines, "not {place}: {text}; not met: {}", plain(unmet));
         }
     }
     lines
