@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use onitu_core::control::Supposed;
-use onitu_core::ignore::Ignoring;
+use onitu_core::ignore::{Ignoring, Source};
 use onitu_core::rules::Facts;
 use onitu_core::status::{
     Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, StatementStatus, Status,
@@ -148,7 +148,15 @@ fn ignored(question: &Question) -> Option<String> {
         Some(record) => ignoring.why(path, record.content.kind),
         None => ignoring.why(path, Kind::File).or_else(|| ignoring.why(path, Kind::Directory)),
     };
-    reason.map(|reason| reason.explain(path))
+    reason.map(|mut reason| {
+        if let (Source::Rule { line, file, .. }, Some((place, first_line))) =
+            (&mut reason.source, question.rules_place)
+        {
+            *line += first_line.saturating_sub(1);
+            *file = Some(place.display().to_string());
+        }
+        reason.explain(path)
+    })
 }
 
 fn holders(registry: &Registry, record: &Record) -> Vec<HolderStatus> {

@@ -60,15 +60,20 @@ fn text(explanation: &Explanation, paint: Paint) -> String {
     section(&mut text, paint, "held by", &table(&[Align::Left; 2], &held));
     let targets: Vec<_> = explanation.targets.iter().map(|name| plain(name)).collect();
     let targets = if targets.is_empty() { "no service".to_owned() } else { targets.join(", ") };
-    let targets =
-        if explanation.excluded { "no service: it is excluded".to_owned() } else { targets };
+    let targets = match (&explanation.ignored, explanation.excluded) {
+        (Some(_), _) => "no service: it is ignored".to_owned(),
+        (None, true) => "no service: it is excluded".to_owned(),
+        (None, false) => targets,
+    };
     section(&mut text, paint, "should be on", &targets);
     if let Some(only) = &explanation.only {
         let only: Vec<_> = only.iter().map(|name| plain(name)).collect();
         let only = if only.is_empty() { "no service".to_owned() } else { only.join(", ") };
         section(&mut text, paint, "may be held only by", &only);
     }
-    section(&mut text, paint, "because of", &statements(explanation));
+    let placing =
+        if explanation.ignored.is_some() { "if it weren't, because of" } else { "because of" };
+    section(&mut text, paint, placing, &statements(explanation));
     let pending: String = explanation.pending.iter().fold(String::new(), |mut lines, it| {
         let (service, work) = (plain(&it.service), plain(&it.work));
         let since = it.since_ms.map(|at_ms| format!(" (since {})", super::time::at_ms(at_ms)));

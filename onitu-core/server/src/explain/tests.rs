@@ -101,6 +101,7 @@ fn a_file_in_step_is_told_whole() {
       "excluded": false,
       "changes_at_ms": null,
       "ignored": null,
+      "rules_file": null,
       "statements": [
         {
           "line": 0,
