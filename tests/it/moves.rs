@@ -111,7 +111,8 @@ fn a_reload_adds_and_what_it_would_remove_waits_for_the_plan_to_be_applied() {
     soon("all is known again", || house.status()["entries"] == 5);
     house.wait();
     assert!(house.files("laptop").has("Archive/a.bin"));
-    house.say(&["apply", &plan(&house)]);
+    let applied = house.json(&["apply", &plan(&house), "--json"]);
+    assert!(applied["message"].as_str().is_some_and(|it| it.starts_with("2 files")), "{applied}");
     house.wait();
     assert!(!house.files("laptop").has("Archive/a.bin"));
     assert!(!house.files("laptop").has("Archive/b.bin"));

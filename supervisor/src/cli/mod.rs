@@ -169,6 +169,19 @@ pub fn report(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", line.trim_end());
 }
 
+/// Says what was done: a line for the person on stderr, or `{"message": …}` on stdout.
+///
+/// # Errors
+///
+/// As [`say`].
+pub fn done(sentence: &str, json: bool) -> std::io::Result<()> {
+    if json {
+        return say_json(&serde_json::json!({ "message": sentence }));
+    }
+    report(sentence);
+    Ok(())
+}
+
 /// Whether stderr takes colours: it is a terminal, and `NO_COLOR` isn't set.
 pub fn color_on_stderr() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
