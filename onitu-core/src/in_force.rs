@@ -200,6 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn a_wish_among_some_services_places_and_removes_nothing_on_the_others() {
+        let rules = "move everything to nas\nkeep 2 copies of everything on any of nas, s3, laptop";
+        let in_force = in_force(rules, &[rules]);
+        let content = Content { kind: Kind::File, size: 1, ..Content::DIRECTORY };
+        let (path, record) = (Path::new("x").expect("valid"), Record::new(content));
+        let among = |services: &[Service]| in_force.wish_among(services, &path, &record, 0);
+        let all = among(&in_force.services);
+        assert_eq!((all.targets, all.evicted), (vec![NAS, S3], vec![LAPTOP]));
+        let without = among(&in_force.services[..2]);
+        assert_eq!((without.targets, without.evicted), (vec![LAPTOP, NAS], vec![]));
+        let mut full = in_force.services.clone();
+        full[2].paused = true;
+        let full = among(&full);
+        assert_eq!((full.targets, full.evicted), (vec![LAPTOP, NAS], vec![S3]), "chosen elsewhere");
+    }
+
+    #[test]
     fn rules_that_can_not_be_read_place_and_remove_nothing() {
         assert_eq!(wish(&in_force("snyc everything", &[MOVE]), "a/x"), Wish::default());
     }

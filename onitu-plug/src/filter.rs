@@ -12,8 +12,9 @@ use onitu_core::ignore::{
 };
 use onitu_core::message::Event;
 use onitu_core::store::{Store, StoreError};
-use onitu_core::{Fault, FaultKind, Kind, Path, State, limits};
+use onitu_core::{Fault, FaultKind, Kind, Mode, Path, State, limits};
 
+use crate::hints::Hint;
 use crate::look::mended;
 use crate::plug::{Plug, Source};
 use crate::service::{STORE_RETRY_FIRST, Shared, wait_for_store};
@@ -155,16 +156,26 @@ impl<P: Plug> Shared<P> {
     }
 
     /// Tells the store what the ignore files among `events` say, before these are told; from now on
-    /// it holds on this service.
-    pub(crate) async fn tell_ignore_files(&self, events: &mut [Event]) {
-        for event in events {
+    /// it holds on this service. One that can't be read just now is not told of before it can: told
+    /// without what it says it would have no effect, and nobody would look at it again.
+    pub(crate) async fn tell_ignore_files(&self, events: &mut Vec<Event>) {
+        let mut unread: Vec<Path> = Vec::new();
+        for event in events.iter_mut() {
             let Some(directory) = event.path().parent().filter(|_| is_ignore_file(event.path()))
             else {
                 continue;
             };
+            // What came by an order another service has told of.
+            let is_ordered = event.order().is_some();
             match event {
                 Event::Seen { path, state, .. } | Event::Restored { path, state } => {
-                    self.take_ignore_file(path, directory, state).await;
+                    let taken = self.take_ignore_file(path, directory, state).await;
+                    if let Err(fault) = taken
+                        && !is_ordered
+                    {
+                        self.retries.add(path, Hint::Changed, &fault);
+                        unread.push(path.clone());
+                    }
                 }
                 Event::Gone { .. } if self.filter.forget(&directory) => {
                     self.hints.rescan("an ignore file is gone");
@@ -172,9 +183,15 @@ impl<P: Plug> Shared<P> {
                 _ => {}
             }
         }
+        events.retain(|event| !unread.contains(event.path()));
     }
 
-    async fn take_ignore_file(&self, path: &Path, directory: Path, state: &mut State) {
+    async fn take_ignore_file(
+        &self,
+        path: &Path,
+        directory: Path,
+        state: &mut State,
+    ) -> Result<(), Fault> {
         let is_usable = state.content.kind == Kind::File && state.content.size <= FILE_BYTES_MAX;
         if !is_usable {
             let message = format!(
@@ -183,21 +200,29 @@ impl<P: Plug> Shared<P> {
             );
             self.problems.note(path.as_str(), &Fault::new(FaultKind::Unsupported, message));
             self.filter.forget(&directory);
-            return;
+            return Ok(());
         }
-        // If it has changed meanwhile, another look is on its way.
-        let Ok(text) = read_text(self.plug.as_ref(), path, state).await else { return };
+        let text = match read_text(self.plug.as_ref(), path, state).await {
+            Ok(text) => text,
+            // If it has changed meanwhile, another look is on its way.
+            Err(fault) if matches!(fault.kind, FaultKind::Changed | FaultKind::NotFound) => {
+                return Ok(());
+            }
+            Err(fault) => return Err(fault),
+        };
         if state.content.checksum.is_some_and(|sum| sum != text.checksum) {
-            return;
+            return Ok(());
         }
         state.content.checksum = Some(text.checksum);
         let mut pause = STORE_RETRY_FIRST;
         while let Err(error) = self.store.set_ignore_text(self.id, path, &text).await {
-            if wait_for_store(error, &mut pause).await.is_err() {
-                return;
-            }
+            wait_for_store(error, &mut pause).await?;
         }
-        self.filter.tell(directory, text);
+        // What a backup has for itself is nobody's: it would hold here for ever.
+        if self.mode != Mode::Backup {
+            self.filter.tell(directory, text);
+        }
+        Ok(())
     }
 }
 

@@ -110,7 +110,10 @@ impl Files {
         for (directory, sum) in &self.living {
             let file = file_in(directory);
             let told = texts.remove(&(file.clone(), *sum));
-            let Some(text) = told.or_else(|| before.get(directory).cloned()) else { continue };
+            let Some(text) = told.or_else(|| before.get(directory).cloned()) else {
+                tracing::warn!(%file, "nobody has told yet what this ignore file says");
+                continue;
+            };
             bytes += text.text.len();
             if set.files.len() < FILES_MAX && bytes <= TEXTS_BYTES_MAX {
                 set.files.insert(directory.clone(), text);

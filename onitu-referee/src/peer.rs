@@ -200,13 +200,18 @@ impl Peer {
         self.enqueue(path.clone());
     }
 
+    /// There may be work at `path`, though its record is as before: what is under way there goes on,
+    /// and what failed keeps its pause.
+    pub(crate) fn nudge(&mut self, path: &Path) {
+        if !self.busy.contains_key(path) && !self.waits_at(path) {
+            self.enqueue(path.clone());
+        }
+    }
+
     /// There may be work at these paths, as the store says.
     pub(crate) fn refill(&mut self, paths: Vec<Path>) {
         for path in paths {
-            let waits = self.later.get(&path).is_some_and(|later| later.waiting);
-            if !waits && !self.busy.contains_key(&path) {
-                self.enqueue(path);
-            }
+            self.nudge(&path);
         }
     }
 

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onitu_core::store::{Counts, CountsChange, Registry};
-use onitu_core::{Fault, FaultKind, Path, ServiceId};
+use onitu_core::{Fault, FaultKind, Path, Record, ServiceId};
 
 /// Most paths of a service that are remembered to be asked for again at once; the others come with
 /// their next turn.
@@ -24,12 +24,17 @@ struct Quota {
     most: u64,
     used: i64,
     under_way: BTreeMap<Path, u64>,
+    /// Where what is held is larger than what is on record, and by how much: an update that hasn't
+    /// come yet.
+    larger: BTreeMap<Path, u64>,
+    larger_sum: u64,
     waiting: BTreeSet<Path>,
 }
 
 impl Quota {
     fn taken(&self) -> u64 {
-        u64::try_from(self.used).unwrap_or(0) + self.under_way.values().sum::<u64>()
+        let under_way = self.under_way.values().sum::<u64>();
+        u64::try_from(self.used).unwrap_or(0) + under_way + self.larger_sum
     }
 }
 
@@ -49,6 +54,32 @@ impl Quotas {
         Self(registry.services.iter().filter_map(quota).collect())
     }
 
+    /// The same, after those of an earlier configuration: orders go on, and so does what is waited
+    /// for.
+    #[must_use]
+    pub(crate) fn after(mut self, before: Self) -> Self {
+        for (service, old) in before.0 {
+            if let Some(quota) = self.0.get_mut(&service) {
+                quota.under_way = old.under_way;
+                (quota.larger, quota.larger_sum) = (old.larger, old.larger_sum);
+            }
+        }
+        self
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Nothing is on record any more of the paths of which `is_forgotten` is true.
+    pub(crate) fn forget(&mut self, is_forgotten: impl Fn(&Path) -> bool) {
+        for quota in self.0.values_mut() {
+            quota.larger.retain(|path, _| !is_forgotten(path));
+            quota.larger_sum = quota.larger.values().sum();
+        }
+    }
+
     /// Whether `service` has one.
     pub(crate) fn has(&self, service: ServiceId) -> bool {
         self.0.contains_key(&service)
@@ -66,6 +97,40 @@ impl Quotas {
             let Some(quota) = self.0.get_mut(service) else { continue };
             quota.used += bytes;
             if *bytes < 0 {
+                free.extend(
+                    std::mem::take(&mut quota.waiting).into_iter().map(|it| (*service, it)),
+                );
+            }
+        }
+        free
+    }
+
+    /// The record of `path` became another one. Who held what was recorded `before`, and is behind
+    /// now, has the larger file until the update comes; answers what waits where that is over.
+    pub(crate) fn note(
+        &mut self,
+        path: &Path,
+        before: Option<&Record>,
+        after: Option<&Record>,
+    ) -> Vec<(ServiceId, Path)> {
+        let mut free = Vec::new();
+        for (service, quota) in &mut self.0 {
+            let is_current = |record: &Record| record.is_current_on(*service);
+            let holds = |record: &&Record| record.holder(*service).is_some();
+            let size = |record: &Record| record.content.size;
+            let known = quota.larger.get(path).copied().unwrap_or(0);
+            // What it really has: as was recorded, or as was known to be larger than that.
+            let had = before.filter(holds).map_or(0, size) + known;
+            let has = after.filter(holds).filter(|record| !is_current(record)).map(size);
+            let larger = has.map_or(0, |size| had.saturating_sub(size));
+            if larger > 0 && (known > 0 || quota.larger.len() < WAITING_MAX) {
+                quota.larger.insert(path.clone(), larger);
+            } else {
+                quota.larger.remove(path);
+            }
+            let now = quota.larger.get(path).copied().unwrap_or(0);
+            quota.larger_sum = quota.larger_sum - known + now;
+            if now < known {
                 free.extend(
                     std::mem::take(&mut quota.waiting).into_iter().map(|it| (*service, it)),
                 );
@@ -94,6 +159,10 @@ impl Quotas {
         holds: bool,
     ) -> Option<Fault> {
         let quota = self.0.get_mut(&service)?;
+        if holds && quota.larger.contains_key(path) {
+            // It makes room, and others may wait for that.
+            return None;
+        }
         let more = if holds { 0 } else { bytes };
         if quota.taken() + more <= quota.most {
             return None;
@@ -126,7 +195,7 @@ impl Quotas {
 
 #[cfg(test)]
 mod tests {
-    use onitu_core::{Mode, Service};
+    use onitu_core::{Content, Kind, Mode, Service, Tag};
 
     use super::*;
 
@@ -170,6 +239,43 @@ mod tests {
         assert_eq!(quotas.apply(&change(-20)), [(A, path("x"))]);
         assert_eq!(quotas.refuses(A, &path("x"), 11, false), None);
         assert_eq!(quotas.apply(&change(-20)), [], "told once");
+    }
+
+    #[test]
+    fn what_is_under_way_still_counts_under_a_new_configuration() {
+        let mut before = quotas(100, 0);
+        before.sent(A, &path("x"), 60, false);
+        let mut after = quotas(100, 0).after(before);
+        assert!(after.refuses(A, &path("y"), 50, false).is_some(), "x may arrive at any moment");
+        assert_eq!(after.room(), BTreeMap::from([(A, 40)]));
+    }
+
+    #[test]
+    fn a_file_that_is_to_shrink_takes_its_room_until_it_has() {
+        let of = |size: u64, revision: u64, held: u64| {
+            let content = Content { kind: Kind::File, size, ..Content::DIRECTORY };
+            let mut record = Record { revision, ..Record::new(content) };
+            record.set_holder(A, held, Tag::of(b"x"));
+            record
+        };
+        let (large, shrunk, smaller, arrived) =
+            (of(80, 1, 1), of(10, 2, 1), of(5, 3, 1), of(5, 3, 3));
+        // The commits have counted it with the new size each time.
+        let mut quotas = quotas(100, 10);
+        assert_eq!(quotas.note(&path("x"), Some(&large), Some(&shrunk)), []);
+        assert!(quotas.refuses(A, &path("y"), 21, false).is_some(), "80 bytes stand there");
+        assert_eq!(quotas.refuses(A, &path("z"), 20, false), None);
+        assert_eq!(quotas.refuses(A, &path("x"), 10, true), None, "that makes room");
+        let change = CountsChange { bytes: BTreeMap::from([(A, -5)]), ..CountsChange::default() };
+        assert_eq!(quotas.apply(&change), [(A, path("y"))]);
+        assert_eq!(quotas.note(&path("x"), Some(&shrunk), Some(&smaller)), []);
+        assert!(quotas.refuses(A, &path("y"), 21, false).is_some(), "they still do");
+        let free = quotas.note(&path("x"), Some(&smaller), Some(&arrived));
+        assert_eq!(free, [(A, path("y"))], "it has come");
+        assert_eq!(quotas.refuses(A, &path("y"), 95, false), None);
+        quotas.note(&path("x"), Some(&large), Some(&shrunk));
+        quotas.forget(|_| true);
+        assert_eq!(quotas.room(), BTreeMap::from([(A, 95)]));
     }
 
     #[test]

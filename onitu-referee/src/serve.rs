@@ -262,7 +262,9 @@ impl Referee {
         }
         self.world = world.ignoring(Ignoring::compile(self.files.published()));
         self.world.now_ns = clock::now_ns();
-        self.quotas = Quotas::new(&self.world.registry, &self.store.counts().await?);
+        let counts = self.store.counts().await?;
+        let before = std::mem::take(&mut self.quotas);
+        self.quotas = Quotas::new(&self.world.registry, &counts).after(before);
         self.world.set_room(self.quotas.room());
         if is_swept || self.files.published().version == 0 {
             self.publish_ignoring().await?;
@@ -308,6 +310,7 @@ impl Referee {
             let found = self.store.get(&paths).await?;
             let mut records: BTreeMap<_, _> = paths.into_iter().zip(found).collect();
             self.excuse(events, &records).await?;
+            let before = if self.quotas.is_empty() { BTreeMap::new() } else { records.clone() };
             let ending: BTreeSet<u64> =
                 events.iter().filter_map(|arrived| arrived.event.order()).collect();
             let mut round =
@@ -317,6 +320,7 @@ impl Referee {
             self.note_problems(&records, &mut round);
             self.ages.note(round.changes_at_ns);
             self.commit(std::mem::take(&mut round.commits)).await?;
+            self.note_sizes(&before, &records, &round.changed);
             self.after_commit(&records, &round.changed, round.ended, round.released);
             all.extend(records);
         }

@@ -105,3 +105,6 @@ impl World {
         needs.into_iter().find(|(who, _)| *who == service).map_or(Need::Nothing, |(_, need)| need)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -240,3 +240,26 @@ fn what_the_rules_exclude_is_left_alone_where_it_is_and_met_anew_when_they_dont(
     assert_eq!(kept[0], kept[1], "one keeps the name, the other one is kept under another");
     assert_eq!(house.json(&["conflicts", "--json"]).as_array().map(Vec::len), Some(1));
 }
+
+#[test]
+fn what_is_ignored_is_in_no_plan_and_no_apply_removes_it() {
+    let mut house = House::new(&["a", "b"]);
+    let (a, b) = (house.files("a"), house.files("b"));
+    a.write(".onituignore", "*.log\n");
+    house.wait();
+    a.write("Archive/kept.txt", "to be moved");
+    a.write("Archive/x.log", "of its own");
+    house.wait();
+    house.set_rules("sync everything to a, b\nmove \"Archive/**\" to b");
+    house.say(&["reload"]);
+    house.wait();
+    let plan = house.json(&["plan", "--json"]);
+    assert!(plan.to_string().contains("Archive/kept.txt"), "{plan}");
+    assert!(!plan.to_string().contains("x.log"), "{plan}");
+    house.say(&["apply", plan["id"].as_str().unwrap()]);
+    house.wait();
+    soon("it has left", || !a.has("Archive/kept.txt"));
+    assert_eq!(text(&b, "Archive/kept.txt"), "to be moved");
+    assert_eq!(text(&a, "Archive/x.log"), "of its own");
+    assert!(!b.has("Archive/x.log"));
+}

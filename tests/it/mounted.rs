@@ -112,3 +112,19 @@ fn a_service_that_is_given_another_place_deletes_nothing_there_and_back() {
     assert_eq!(phone.read("7.jpg").unwrap(), b"7");
     house.assert_same_contents();
 }
+
+#[test]
+fn a_file_is_moved_to_a_service_that_stands_at_a_directory_and_others_stay() {
+    let mut house = house();
+    house.set_rules("sync everything to laptop, phone\nmove \"**/*.jpg\" to phone");
+    house.up();
+    house.wait();
+    let (laptop, phone) = (house.files("laptop"), house.files("phone"));
+    laptop.write("Photos/phone/a.jpg", "inside");
+    laptop.write("Photos/b.jpg", "outside");
+    house.wait();
+    assert_eq!(phone.read("a.jpg").unwrap(), b"inside");
+    assert!(!laptop.has("Photos/phone/a.jpg"));
+    assert_eq!(laptop.read("Photos/b.jpg").unwrap(), b"outside", "it can't be on the phone");
+    assert_eq!(names(&house, "phone"), ["a.jpg"]);
+}

@@ -120,6 +120,11 @@ impl MemoryStore {
         *self.inner.delay.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(delay));
     }
 
+    /// What is published as ignored; without delay, and also while not available.
+    pub fn published(&self) -> Option<IgnoreSet> {
+        self.server().data.ignoring.clone()
+    }
+
     /// All records, tombstones included; without delay, and also while not available.
     pub fn snapshot(&self) -> BTreeMap<Path, Record> {
         let server = self.server();

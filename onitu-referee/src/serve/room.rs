@@ -1,12 +1,13 @@
 //! Commits, and what they leave room for: services with a quota.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onitu_core::message::Action;
 use onitu_core::store::{Commit, CountsChange, StoreError};
-use onitu_core::{Fault, Path, Record, ServiceId, Shard};
+use onitu_core::{Fault, Kind, Path, Record, ServiceId, Shard};
 
 use super::Referee;
+use super::dispatch::Records;
 
 impl Referee {
     /// Commits, and asks again for what waited for the room that this makes.
@@ -24,8 +25,28 @@ impl Referee {
         Ok(())
     }
 
+    /// Notes who still has the larger content of before at the paths that changed.
+    pub(super) fn note_sizes(
+        &mut self,
+        before: &Records,
+        after: &Records,
+        changed: &BTreeSet<Path>,
+    ) {
+        fn record<'a>(records: &'a Records, path: &Path) -> Option<&'a Record> {
+            records.get(path).and_then(Option::as_ref)
+        }
+        if !self.quotas.is_empty() {
+            for path in changed {
+                let free = self.quotas.note(path, record(before, path), record(after, path));
+                self.tell_room(free);
+            }
+        }
+    }
+
     /// All records were gone through: what the store says counts.
     pub(super) async fn recount(&mut self) -> Result<(), StoreError> {
+        // What is ignored now counts nowhere.
+        self.quotas.forget(|path| self.world.ignores(path, Kind::File));
         let free = self.quotas.recount(&self.store.counts().await?);
         self.tell_room(free);
         Ok(())
@@ -93,7 +114,8 @@ impl Referee {
             for (other, _) in self.world.needs(&path, record.as_ref()) {
                 commit.pending.insert((other, path.clone()), true);
                 if let Some((peer, _)) = self.peers.get_mut(&other).filter(|_| other != service) {
-                    peer.push(&path);
+                    // The record is no other: who has no room either would send it back and forth.
+                    peer.nudge(&path);
                 }
             }
         }

@@ -1,12 +1,13 @@
 //! Where a path may be: the rules of this run and what they permit (I5).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 use onitu_core::conflict::original_path;
+use onitu_core::ignore::Ignoring;
 use onitu_core::rules::{Facts, Placement, Rules};
-use onitu_core::store::Registry;
-use onitu_core::{InForce, Kind, Path, Record, Service, Wish, clock};
+use onitu_core::store::{Counts, Registry};
+use onitu_core::{InForce, Kind, Path, Record, Service, ServiceId, Wish, clock};
 use onitu_driver_memory::Thing;
 
 use crate::books::{Books, bytes_of};
@@ -44,6 +45,10 @@ pub(crate) struct Law {
     services: Vec<Service>,
     rules: Option<Rules>,
     in_force: InForce,
+    registry: Registry,
+    /// What is ignored, and the room in quotas, where that is known.
+    ignoring: Ignoring,
+    counts: Counts,
 }
 
 impl Law {
@@ -54,12 +59,50 @@ impl Law {
             None => Some(Rules::everywhere()),
             Some(text) => Rules::parse(text, &names).0,
         };
-        Self { services, rules, in_force: InForce::new(registry) }
+        let (in_force, registry) = (InForce::new(registry), registry.clone());
+        let (ignoring, counts) = <(Ignoring, Counts)>::default();
+        Self { services, rules, in_force, registry, ignoring, counts }
+    }
+
+    /// What is in force now, while the services hold what `counts` says.
+    pub(crate) fn with_room(house: &House, counts: &Counts) -> Self {
+        let mut counts = counts.clone();
+        // Who is behind may have more than is on record, until the update comes.
+        for (path, record) in house.store.snapshot() {
+            for member in house.present_members() {
+                let id = member.service.id;
+                let is_behind = record.holder(id).is_some() && !record.is_current_on(id);
+                let held = member.storage.thing(&path).filter(|_| is_behind);
+                let bytes = held.as_ref().and_then(bytes_of).map_or(0, |bytes| bytes.len() as u64);
+                *counts.bytes.entry(id).or_default() += bytes.saturating_sub(record.content.size);
+            }
+        }
+        Self { ignoring: house.ignoring(), counts, ..Self::of(&house.registry) }
+    }
+
+    fn room(&self) -> BTreeMap<ServiceId, u64> {
+        self.registry.room(&self.counts)
+    }
+
+    /// Whether the quota of `service` keeps it from getting what is recorded.
+    pub(crate) fn has_no_room(&self, path: &Path, record: &Record, service: &Service) -> bool {
+        let quota = service.quota_bytes().filter(|_| !record.is_current_on(service.id));
+        let Some(quota) = quota else { return false };
+        let used = self.counts.bytes.get(&service.id).copied().unwrap_or(0);
+        // What stands there is counted with its new size.
+        let more = if record.holder(service.id).is_some() { 0 } else { record.content.size };
+        !self.ignores(path, record.content.kind) && !record.gone && used + more > quota
+    }
+
+    /// Whether something of `kind` at the path is nobody's business.
+    pub(crate) fn ignores(&self, path: &Path, kind: Kind) -> bool {
+        self.ignoring.covers(path, kind)
     }
 
     /// What the rules want of a path with this record.
     pub(crate) fn wish(&self, path: &Path, record: &Record) -> Wish {
-        self.in_force.wish(path, record, clock::now_ns())
+        let services = self.registry.with_room(path, record, &self.room());
+        self.in_force.wish_among(&services, path, record, clock::now_ns())
     }
 
     /// Whether the rules keep everybody from the path.
@@ -69,7 +112,9 @@ impl Law {
 
     /// Whether the rules may place the path on that service, whoever holds it now.
     fn may_place(&self, path: &Path, service: &Service) -> bool {
-        let Some(rules) = &self.rules else { return false };
+        let Some(rules) = self.rules.as_ref().filter(|_| service.reaches(path)) else {
+            return false;
+        };
         [Kind::File, Kind::Directory].into_iter().any(|kind| {
             let facts = Facts { kind: Some(kind), ..Facts::of_path(path, 0) };
             let placed = self.placed(rules, &facts);
@@ -171,7 +216,7 @@ impl Permits {
         let own_copy = format!(" (conflict {} ", service.name);
         let mut unexplained = Vec::new();
         for path in paths {
-            if self.held[at].contains(&path) {
+            if self.held[at].contains(&path) || house.members[at].storage.is_virtual(&path) {
                 continue;
             }
             let is_target = |path: &Path| self.laws.iter().any(|law| law.may_place(path, service));
