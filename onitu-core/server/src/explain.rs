@@ -2,7 +2,7 @@
 
 use onitu_core::control::Supposed;
 use onitu_core::ignore::Ignoring;
-use onitu_core::rules::Facts;
+use onitu_core::rules::{Facts, type_by_name};
 use onitu_core::status::{
     Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, Status,
 };
@@ -109,6 +109,7 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
         kind: record.map(|record| record.content.kind),
         size: record.map_or(0, |record| record.content.size),
         checksum: record.and_then(|record| Some(record.content.checksum?.to_string())),
+        media: media(&facts),
         holders: record.map_or_else(Vec::new, |record| holders(registry, record)),
         targets: names(&wish.targets),
         only: wish.only.as_deref().map(names),
@@ -118,6 +119,13 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
         statements: rules.map(|it| it.statements(&facts, &registry.services)).unwrap_or_default(),
         pending: pending(question, &wish),
     }
+}
+
+/// The media type of a file, as far as it is known: its name tells it, or else its content.
+fn media(facts: &Facts<'_>) -> Option<String> {
+    let is_file = facts.kind.is_none_or(|kind| kind == Kind::File);
+    let told = type_by_name(facts.path.name()).or(facts.media).filter(|_| is_file);
+    told.map(str::to_owned)
 }
 
 /// Why the path is ignored, if it is. Of one that nobody knows, a file is thought first.

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{Kind, Mode, ServiceId};
+use crate::{Content, Kind, Media, Mode, Record, ServiceId};
 
 #[cfg(feature = "entries")]
 mod examples;
