@@ -49,6 +49,9 @@ pub struct Plan {
     pub id: String,
     /// Whether these are the rules in force.
     pub in_force: bool,
+    /// Whether the configuration has other rules by now, which this plan is not about.
+    #[serde(default)]
+    pub waits_for_reload: bool,
     /// By name.
     pub services: Vec<ServicePlan>,
     /// Files of which one copy is left when all is done.

@@ -219,6 +219,9 @@ pub struct Explanation {
     /// Why it is ignored, if it is.
     #[serde(default)]
     pub ignored: Option<String>,
+    /// The file the rules stand in, if a file told them.
+    #[serde(default)]
+    pub rules_file: Option<String>,
     /// The statements that placed it.
     pub statements: Vec<StatementStatus>,
     /// What is still to be done, and why.
@@ -242,7 +245,8 @@ pub struct HolderStatus {
 /// A rule in an [`Explanation`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatementStatus {
-    /// In the rules' text, from 1; 0 for the default without rules.
+    /// In [`Explanation::rules_file`], or in the rules' text without one, from 1; 0 for the default
+    /// without rules.
     pub line: usize,
     /// As written.
     pub text: String,
@@ -262,6 +266,9 @@ pub struct PendingStatus {
     pub work: String,
     /// Why it is not done yet.
     pub reason: String,
+    /// Since when it has been left to do, in milliseconds since the epoch, once that is on record.
+    #[serde(default)]
+    pub since_ms: Option<u64>,
 }
 
 /// One line of `onitu conflicts --json`.

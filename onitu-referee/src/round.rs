@@ -113,6 +113,12 @@ pub(crate) fn stays(need: Need, fault: Option<&Fault>) -> bool {
     need == Need::Evict && fault.is_some_and(|fault| fault.kind == FaultKind::NotEmpty)
 }
 
+/// Whether an order's end leaves no trouble behind. What failed where nothing is left to do is
+/// nobody's trouble: what was found there may be the new truth.
+pub(crate) fn is_over(need: Need, fault: Option<&Fault>) -> bool {
+    need == Need::Nothing || fault.is_none()
+}
+
 /// A record changed for another reason than an event.
 pub fn revise(
     world: &World,

@@ -361,11 +361,14 @@ impl Referee {
             let record = records.get(&ended.path).and_then(Option::as_ref);
             let need = self.world.need_of(&ended.path, record, ended.service);
             let Some((peer, _)) = self.peers.get_mut(&ended.service) else { continue };
+            let is_over = round::is_over(need, ended.fault.as_ref());
             let shown = match &ended.fault {
-                Some(fault) if !round::stays(need, Some(fault)) => peer.failed(&ended.path, fault),
+                Some(fault) if !is_over && !round::stays(need, Some(fault)) => {
+                    peer.failed(&ended.path, fault)
+                }
                 _ => None,
             };
-            let clears = ended.fault.is_none() && peer.troubled.remove(&ended.path);
+            let clears = is_over && peer.troubled.remove(&ended.path);
             if shown.is_some() || clears {
                 if shown.is_some() && peer.troubled.len() < 65_536 {
                     peer.troubled.insert(ended.path.clone());

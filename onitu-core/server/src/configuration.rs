@@ -27,6 +27,9 @@ pub struct Configuration {
     pub services: Vec<Configured>,
     /// The rules' text; [`None`] means everything goes everywhere.
     pub rules: Option<String>,
+    /// The file that text stands in, and the line with which it begins, from 1; [`None`] without
+    /// rules, or where only the store told them.
+    pub rules_place: Option<(PathBuf, usize)>,
     /// Whether junk is synchronized like anything else.
     pub keeps_junk: bool,
 }
@@ -41,7 +44,7 @@ impl From<Registry> for Configuration {
             options: service.options,
         };
         let services = registry.services.into_iter().map(configured).collect();
-        Self { services, rules: registry.rules, keeps_junk: registry.keeps_junk }
+        Self { services, rules: registry.rules, rules_place: None, keeps_junk: registry.keeps_junk }
     }
 }
 

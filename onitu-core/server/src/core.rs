@@ -125,6 +125,11 @@ impl Core {
         self.known().registry.clone()
     }
 
+    /// Where the rules in force were read, if a file told them: the file and their first line.
+    pub(crate) fn rules_place(&self) -> Option<(PathBuf, usize)> {
+        self.known().configuration.rules_place.clone()
+    }
+
     /// Why services have no process, by name.
     pub(crate) fn missing(&self) -> Arc<BTreeMap<String, String>> {
         self.known().missing.clone()

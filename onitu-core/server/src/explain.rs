@@ -1,10 +1,13 @@
 //! Why a path is where it is: from its record, the rules and the services' states. Pure.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use onitu_core::control::Supposed;
-use onitu_core::ignore::Ignoring;
+use onitu_core::ignore::{Ignoring, Source};
 use onitu_core::rules::{Facts, type_by_name};
 use onitu_core::status::{
-    Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, Status,
+    Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, StatementStatus, Status,
 };
 use onitu_core::store::{Registry, StoreError};
 use onitu_core::{Fault, InForce, Kind, Need, Path, Record, Service, ServiceId, Wish, clock, need};
@@ -30,6 +33,10 @@ pub(crate) struct Question<'a> {
     pub(crate) status: &'a Status,
     /// Why orders at the path failed.
     pub(crate) faults: &'a [(ServiceId, Fault)],
+    /// Since when services have had work to do there, in milliseconds since the epoch.
+    pub(crate) since_ms: &'a BTreeMap<ServiceId, u64>,
+    /// The file the rules stand in, and their first line.
+    pub(crate) rules_place: Option<&'a (PathBuf, usize)>,
 }
 
 impl Core {
@@ -53,6 +60,7 @@ impl Core {
             let here = found.map_err(away)?.into_iter().filter(|(at, _)| at == path);
             faults.extend(here.map(|(_, fault)| (service.id, fault)));
         }
+        let since_ms = self.store.pending_since(path).await.map_err(away)?;
         let status = overview::status(&self.parts().await);
         let ignoring = self.store.ignoring(0).await.map_err(away)?;
         let ignoring = Ignoring::compile(&ignoring.unwrap_or_default());
@@ -65,6 +73,8 @@ impl Core {
             record: records.first().and_then(Option::as_ref),
             status: &status,
             faults: &faults,
+            since_ms: &since_ms,
+            rules_place: self.rules_place().as_ref(),
         }))
     }
 }
@@ -99,7 +109,6 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
     if ignored.is_some() {
         wish = Wish { excluded: true, ..Wish::default() };
     }
-    let rules = question.in_force.rules();
     let names = |ids: &[ServiceId]| ids.iter().map(|id| name::of(registry, *id)).collect();
     let ms = |at_ns: i64| u64::try_from(at_ns / 1_000_000).unwrap_or(0);
     Explanation {
@@ -116,16 +125,21 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
         excluded,
         ignored,
         changes_at_ms: wish.changes_at_ns.map(ms),
-        statements: rules.map(|it| it.statements(&facts, &registry.services)).unwrap_or_default(),
+        rules_file: question.rules_place.map(|(file, _)| file.display().to_string()),
+        statements: statements(question, &facts),
         pending: pending(question, &wish),
     }
 }
 
-/// The media type of a file, as far as it is known: its name tells it, or else its content.
-fn media(facts: &Facts<'_>) -> Option<String> {
-    let is_file = facts.kind.is_none_or(|kind| kind == Kind::File);
-    let told = type_by_name(facts.path.name()).or(facts.media).filter(|_| is_file);
-    told.map(str::to_owned)
+/// What each statement says of it, by its line in the file where that is known.
+fn statements(question: &Question, facts: &Facts) -> Vec<StatementStatus> {
+    let Some(rules) = question.in_force.rules() else { return Vec::new() };
+    let before = question.rules_place.map_or(0, |(_, first_line)| first_line.saturating_sub(1));
+    let mut statements = rules.statements(facts, &question.registry.services);
+    for statement in statements.iter_mut().filter(|statement| statement.line > 0) {
+        statement.line += before;
+    }
+    statements
 }
 
 /// Why the path is ignored, if it is. Of one that nobody knows, a file is thought first.
@@ -135,7 +149,15 @@ fn ignored(question: &Question) -> Option<String> {
         Some(record) => ignoring.why(path, record.content.kind),
         None => ignoring.why(path, Kind::File).or_else(|| ignoring.why(path, Kind::Directory)),
     };
-    reason.map(|reason| reason.explain(path))
+    reason.map(|mut reason| {
+        if let (Source::Rule { line, file, .. }, Some((place, first_line))) =
+            (&mut reason.source, question.rules_place)
+        {
+            *line += first_line.saturating_sub(1);
+            *file = Some(place.display().to_string());
+        }
+        reason.explain(path)
+    })
 }
 
 fn holders(registry: &Registry, record: &Record) -> Vec<HolderStatus> {
@@ -156,7 +178,13 @@ fn pending(question: &Question, wish: &Wish) -> Vec<PendingStatus> {
             let need = need(record, service.id, wish);
             if let Some(work) = work(need, record) {
                 let reason = reason(question, service, status, record, need);
-                pending.push(PendingStatus { service: service.name.clone(), work, reason });
+                let since_ms = question.since_ms.get(&service.id).copied();
+                pending.push(PendingStatus {
+                    service: service.name.clone(),
+                    work,
+                    reason,
+                    since_ms,
+                });
             }
             if need != Need::Evict {
                 pending.extend(removal(question, service, record, wish));
@@ -173,6 +201,7 @@ fn pending(question: &Question, wish: &Wish) -> Vec<PendingStatus> {
                 service: service.name.clone(),
                 work: "take what stands there".to_owned(),
                 reason: problem.message.clone(),
+                since_ms: None,
             });
         }
     }
@@ -206,7 +235,8 @@ fn removal(
         return None;
     };
     let work = "remove it, because the rules have it elsewhere".to_owned();
-    Some(PendingStatus { service: service.name.clone(), work, reason })
+    let since_ms = question.since_ms.get(&service.id).copied();
+    Some(PendingStatus { service: service.name.clone(), work, reason, since_ms })
 }
 
 fn work(need: Need, record: &Record) -> Option<String> {

@@ -22,8 +22,15 @@ impl Core {
             None => registry.rules.clone(),
             Some((_, text)) => Some(text.clone()),
         };
+        let is_reloaded = match self.read_configuration().await {
+            Ok(configuration) => configuration.rules == registry.rules,
+            Err(_) => true,
+        };
         match self.plan_of(&registry, text.as_deref()).await {
-            Ok(Ok(plan)) => FromCore::Plan(Box::new(plan)),
+            Ok(Ok(mut plan)) => {
+                plan.waits_for_reload = plan.in_force && !is_reloaded;
+                FromCore::Plan(Box::new(plan))
+            }
             Ok(Err(problems)) => bad_rules(question, problems),
             Err(error) => away(&error),
         }
@@ -37,6 +44,9 @@ impl Core {
             Ok(Err(_)) => return failed("the rules in force can't be read: run `onitu check`"),
             Err(error) => return away(&error),
         };
+        if !id.contains('-') {
+            return failed(format!("`{id}` names no plan: `onitu plan` tells the name of one"));
+        }
         if plan.id != id {
             let is_of_others = plan.id.split('-').next() != id.split('-').next();
             return failed(if is_of_others {

@@ -71,6 +71,7 @@ impl Sources for Disked {
         let entries = self.entries()?;
         Ok(Configuration {
             services: entries.services.into_iter().map(configured).collect(),
+            rules_place: entries.rules.as_ref().map(|it| (it.file.clone(), it.first_line)),
             rules: entries.rules.map(|rules| rules.text),
             keeps_junk: !entries.ignore_junk,
         })

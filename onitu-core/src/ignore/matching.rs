@@ -25,8 +25,10 @@ pub enum Source {
     Junk(&'static str),
     /// A statement of the rules.
     Rule {
-        /// Of the rules, from 1.
+        /// Of the file, or of the rules' text, from 1.
         line: usize,
+        /// The file the rules stand in, where that is known.
+        file: Option<String>,
         /// As written.
         text: String,
     },
@@ -55,7 +57,10 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Junk(kind) => write!(f, "by default (junk: {kind})"),
-            Self::Rule { line, text } => write!(f, "by line {line} of the rules: `{text}`"),
+            Self::Rule { line, file: None, text } => {
+                write!(f, "by line {line} of the rules: `{text}`")
+            }
+            Self::Rule { line, file: Some(file), text } => write!(f, "by {file}:{line}: `{text}`"),
             Self::File { file, line, text } => write!(f, "by `{file}`, line {line}: `{text}`"),
         }
     }
@@ -133,7 +138,7 @@ impl Ignoring {
         // Excluded by a directory above: that one's turn came before.
         let mut never = statements.filter(|it| it.matches && it.text.starts_with("never"));
         let (line, text) = never.next().map_or((0, String::new()), |it| (it.line, it.text));
-        Some(Source::Rule { line, text })
+        Some(Source::Rule { line, file: None, text })
     }
 
     /// What else says of this very path that it is ignored.

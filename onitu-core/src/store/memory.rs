@@ -3,7 +3,7 @@
 //! It behaves as Redis does, down to packed values, and is deterministic: the same calls in the
 //! same order have the same answers. It persists nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::ignore::{IgnoreSet, IgnoreText};
 use crate::status::Report;
-use crate::{Fault, Path, Record, ServiceId, Shard};
+use crate::{Fault, Path, Record, ServiceId, Shard, clock};
 
 /// Directories in one page of [`Store::directories`]: few, so that paging is tried by small tests.
 const PAGE_DIRECTORIES: usize = 16;
@@ -67,7 +67,7 @@ struct Data {
     generation: Option<String>,
     /// Packed records by directory and name.
     records: BTreeMap<Path, BTreeMap<String, Vec<u8>>>,
-    pending: BTreeMap<ServiceId, BTreeSet<Path>>,
+    pending: BTreeMap<ServiceId, BTreeMap<Path, u64>>,
     problems: BTreeMap<ServiceId, BTreeMap<Path, Fault>>,
     conflicts: BTreeMap<Path, Conflict>,
     streams: BTreeMap<(ServiceId, Shard), (u64, u64)>,
@@ -182,10 +182,10 @@ impl Data {
         for ((service, path), wanted) in commit.pending {
             let paths = self.pending.entry(service).or_default();
             if wanted {
-                paths.insert(path)
+                paths.entry(path).or_insert_with(clock::now_ms);
             } else {
-                paths.remove(&path)
-            };
+                paths.remove(&path);
+            }
         }
         for ((service, path), fault) in commit.problems {
             set(self.problems.entry(service).or_default(), path, fault);
@@ -368,8 +368,16 @@ impl Store for MemoryStore {
             let Some(paths) = server.data.pending.get(&service) else { return Ok(Vec::new()) };
             server.turn = server.turn.wrapping_add(1);
             let start = server.turn % paths.len().max(1);
-            let turned = paths.iter().skip(start).chain(paths.iter().take(start));
+            let turned = paths.keys().skip(start).chain(paths.keys().take(start));
             Ok(turned.take(limit).cloned().collect())
+        })
+        .await
+    }
+
+    async fn pending_since(&self, path: &Path) -> Result<BTreeMap<ServiceId, u64>, StoreError> {
+        self.operate(|server| {
+            let pending = server.data.pending.iter();
+            Ok(pending.filter_map(|(id, paths)| Some((*id, *paths.get(path)?))).collect())
         })
         .await
     }

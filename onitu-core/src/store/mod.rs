@@ -85,7 +85,7 @@ pub struct Stream {
 pub struct Commit {
     /// New records; [`None`] forgets the path.
     pub records: BTreeMap<Path, Option<Record>>,
-    /// Whether a service has work to do at a path.
+    /// Whether a service has work to do at a path. The store notes since when.
     pub pending: BTreeMap<(ServiceId, Path), bool>,
     /// Why work at a path fails, or that it no longer does.
     pub problems: BTreeMap<(ServiceId, Path), Option<Fault>>,
@@ -244,6 +244,9 @@ pub trait Store: Send + Sync + 'static {
     async fn streams(&self) -> Result<BTreeMap<ServiceId, Stream>, StoreError>;
     /// At most `limit` paths at which `service` has work to do, in no order.
     async fn pending(&self, service: ServiceId, limit: usize) -> Result<Vec<Path>, StoreError>;
+    /// Since when each service that has work to do at `path` has had it without a pause, in
+    /// milliseconds since the epoch.
+    async fn pending_since(&self, path: &Path) -> Result<BTreeMap<ServiceId, u64>, StoreError>;
     /// At most `limit` problems of `service`, ordered by path.
     async fn problems(
         &self,

@@ -254,3 +254,17 @@ fn a_conflicts_copy_under_the_name_of_an_earlier_one_is_an_edit_there() {
     assert!(!record.gone, "who deleted the one copy did not know of the other");
     assert_eq!(record.revision, 2);
 }
+
+#[test]
+fn a_failure_that_settled_the_matter_is_no_trouble() {
+    let occupied = Fault::new(FaultKind::NotEmpty, "the directory `d` still holds something");
+    for (need, fault, over) in [
+        (Need::Nothing, Some(&occupied), true),
+        (Need::Nothing, None, true),
+        (Need::Place, None, true),
+        (Need::Place, Some(&occupied), false),
+        (Need::Remove, Some(&occupied), false),
+    ] {
+        assert_eq!(is_over(need, fault), over, "{need:?} {fault:?}");
+    }
+}

@@ -60,18 +60,25 @@ fn text(explanation: &Explanation, paint: Paint) -> String {
     section(&mut text, paint, "held by", &table(&[Align::Left; 2], &held));
     let targets: Vec<_> = explanation.targets.iter().map(|name| plain(name)).collect();
     let targets = if targets.is_empty() { "no service".to_owned() } else { targets.join(", ") };
-    let targets =
-        if explanation.excluded { "no service: it is excluded".to_owned() } else { targets };
+    let targets = match (&explanation.ignored, explanation.excluded) {
+        (Some(_), _) => "no service: it is ignored".to_owned(),
+        (None, true) => "no service: it is excluded".to_owned(),
+        (None, false) => targets,
+    };
     section(&mut text, paint, "should be on", &targets);
     if let Some(only) = &explanation.only {
         let only: Vec<_> = only.iter().map(|name| plain(name)).collect();
         let only = if only.is_empty() { "no service".to_owned() } else { only.join(", ") };
         section(&mut text, paint, "may be held only by", &only);
     }
-    section(&mut text, paint, "because of", &statements(explanation));
+    let placing =
+        if explanation.ignored.is_some() { "if it weren't, because of" } else { "because of" };
+    section(&mut text, paint, placing, &statements(explanation));
     let pending: String = explanation.pending.iter().fold(String::new(), |mut lines, it| {
         let (service, work) = (plain(&it.service), plain(&it.work));
-        let _ = writeln!(lines, "{service}: {work}; {}", plain(&it.reason));
+        let since = it.since_ms.map(|at_ms| format!(" (since {})", super::time::at_ms(at_ms)));
+        let (reason, since) = (plain(&it.reason), since.unwrap_or_default());
+        let _ = writeln!(lines, "{service}: {work}; {reason}{since}");
         lines
     });
     let nothing = if pending.is_empty() { "nothing" } else { &pending };
@@ -124,12 +131,16 @@ fn holder_row(holder: &HolderStatus) -> Vec<String> {
 
 fn statements(explanation: &Explanation) -> String {
     let mut lines = String::new();
+    let place = |line: usize| match &explanation.rules_file {
+        Some(file) => format!("{}:{line}", plain(file)),
+        None => format!("line {line} of the rules"),
+    };
     let matching = explanation.statements.iter().filter(|statement| statement.matches);
     for statement in matching {
         let text = plain(&statement.text);
         let _ = match statement.line {
             0 => writeln!(lines, "{text}"),
-            line => writeln!(lines, "line {line} of the rules: {text}"),
+            line => writeln!(lines, "{}: {text}", place(line)),
         };
     }
     if lines.is_empty() {
@@ -137,8 +148,8 @@ fn statements(explanation: &Explanation) -> String {
     }
     for statement in &explanation.statements {
         if let Some(unmet) = &statement.unmet {
-            let (line, text) = (statement.line, plain(&statement.text));
-            let _ = writeln!(lines, "not line {line}: {text}; not met: {}", plain(unmet));
+            let (place, text) = (place(statement.line), plain(&statement.text));
+            let _ = writeln!(lines, "not {place}: {text}; not met: {}", plain(unmet));
         }
     }
     lines

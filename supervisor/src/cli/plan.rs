@@ -33,8 +33,19 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<ExitCode> {
     let mut core = context.core()?;
     core.set_limit(super::trash::ANSWER_LIMIT)?;
     match core.ask(&ToCore::Plan(question))? {
-        FromCore::Plan(plan) if args.json => super::say_json(&plan)?,
-        FromCore::Plan(plan) => super::say(text(&plan, Paint::for_stdout()).trim_end())?,
+        FromCore::Plan(plan) => {
+            if plan.waits_for_reload {
+                super::report(
+                    "note: this is about the rules in force; the configuration has others by now: run \
+                     `onitu reload` first, or look at them by `onitu plan --rules FILE`",
+                );
+            }
+            if args.json {
+                super::say_json(&plan)?;
+            } else {
+                super::say(text(&plan, Paint::for_stdout()).trim_end())?;
+            }
+        }
         other => return Err(connection::unexpected(&other).into()),
     }
     Ok(ExitCode::SUCCESS)

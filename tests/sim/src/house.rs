@@ -9,7 +9,7 @@ use std::time::Duration;
 use onitu_core::bus::{Bus, Endpoint, MemoryBus};
 use onitu_core::held::Share;
 use onitu_core::message::{Reply, Request, decode, encode};
-use onitu_core::status::REFEREE;
+use onitu_core::status::{REFEREE, Report};
 use onitu_core::store::{MemoryStore, Registry, Store};
 use onitu_core::{Kind, Mode, Path, Record, Service, ServiceId};
 use onitu_driver_memory::{Memory, MemoryService, Thing};
@@ -191,7 +191,11 @@ impl House {
         let Ok(reports) = self.store.reports().await else { return false };
         let swept = reports.get(&REFEREE).is_some_and(|it| it.epoch == self.registry.version);
         let present = self.present_members().filter_map(|member| reports.get(&member.service.id));
-        if !swept || present.into_iter().any(|report| report.problems_total > 0) {
+        // A person is told what keeps a directory that was deleted elsewhere; it stays told.
+        let is_read = |report: &Report| {
+            report.problems.iter().all(|problem| problem.message.contains("which is ignored"))
+        };
+        if !swept || present.into_iter().any(|report| !is_read(report)) {
             return false;
         }
         for member in self.present_members() {

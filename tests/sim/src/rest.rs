@@ -191,8 +191,11 @@ impl Picture {
         let records = house.store.snapshot();
         let ways = records.iter().filter(|(path, record)| is_in_the_way(house, path, record));
         let in_the_way = ways.map(|(path, _)| path.clone()).collect();
-        let out_of_reach =
-            records.keys().filter(|path| house.is_out_of_reach(path)).cloned().collect();
+        // Each incarnation of a driver tries once to remove a directory that is to leave; what the
+        // service has in it for itself stays, and with it the directory.
+        let stays = |it: &Record| it.content.kind == Kind::Directory && !it.leaving.is_empty();
+        let waits = |it: &(&Path, &Record)| house.is_out_of_reach(it.0) || stays(it.1);
+        let out_of_reach = records.iter().filter(waits).map(|(path, _)| path.clone()).collect();
         Self { records, services, in_the_way, out_of_reach }
     }
 

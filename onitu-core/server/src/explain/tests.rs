@@ -49,6 +49,8 @@ fn explain(
         record,
         status: &status,
         faults,
+        since_ms: &BTreeMap::from([(ServiceId(2), 1_000_000_000_000)]),
+        rules_place: None,
     })
 }
 
@@ -100,6 +102,7 @@ fn a_file_in_step_is_told_whole() {
       "excluded": false,
       "changes_at_ms": null,
       "ignored": null,
+      "rules_file": null,
       "statements": [
         {
           "line": 0,
@@ -282,6 +285,8 @@ fn a_removal_that_waits_says_for_what() {
             record: Some(&held),
             status: &all_ready(&registry),
             faults: &[],
+            since_ms: &BTreeMap::new(),
+            rules_place: None,
         });
         pending(&explanation).join("\n")
     };
@@ -291,4 +296,27 @@ fn a_removal_that_waits_says_for_what() {
     nas: get revision 1 (its turn comes)
     ");
     insta::assert_snapshot!(waiting(&[rules], &[1, 2]), @"laptop: remove it, because the rules have it elsewhere (its turn comes)");
+}
+
+#[test]
+fn statements_are_told_by_the_line_of_their_file_and_work_by_its_beginning() {
+    let mut registry = registry(&["laptop", "nas", "usb"]);
+    registry.rules = Some("# mine\nsync everything to laptop, nas".to_owned());
+    let since_ms = BTreeMap::from([(ServiceId(2), 1_000_000_000_000)]);
+    let held = record(Kind::File, "hello", &[1]);
+    let explanation = explanation(&Question {
+        path: &path("a.txt"),
+        supposed: &supposed("a.txt"),
+        registry: &registry,
+        in_force: &InForce::new(&registry),
+        ignoring: &onitu_core::ignore::Ignoring::default(),
+        record: Some(&held),
+        status: &all_ready(&registry),
+        faults: &[],
+        since_ms: &since_ms,
+        rules_place: Some(&(PathBuf::from("entries.toml"), 12)),
+    });
+    assert_eq!(explanation.rules_file.as_deref(), Some("entries.toml"));
+    assert_eq!(explanation.statements[0].line, 13);
+    assert_eq!(explanation.pending[0].since_ms, Some(1_000_000_000_000));
 }

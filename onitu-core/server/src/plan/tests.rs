@@ -145,3 +145,23 @@ async fn rules_that_are_wrong_are_refused_with_their_place() {
     assert_eq!(code, 78);
     assert!(message.contains("new.rules:1:1"), "{message}");
 }
+
+#[tokio::test]
+async fn a_plan_says_that_the_configuration_has_other_rules_by_now() {
+    let house = house(None).await;
+    assert!(!plan(&house, None).await.waits_for_reload);
+    let mut edited = configuration(&["laptop", "nas", "s3"]);
+    edited.rules = Some(MOVE.to_owned());
+    house.configure(Ok(edited));
+    assert!(plan(&house, None).await.waits_for_reload);
+    assert!(!plan(&house, Some(MOVE)).await.waits_for_reload, "it is about these");
+    house.configure(Err("not TOML".to_owned()));
+    assert!(!plan(&house, None).await.waits_for_reload, "nothing is known of it");
+}
+
+#[tokio::test]
+async fn what_names_no_plan_is_told_so() {
+    let house = house(None).await;
+    let refused = apply(&house, "nosuch").await.unwrap_err();
+    assert!(refused.contains("`nosuch` names no plan"), "{refused}");
+}

@@ -41,6 +41,9 @@ pub fn records(shard: Shard, directory: &str, bucket: u32) -> String {
 /// Matches the keys of all directories' buckets.
 pub const RECORDS_PATTERN: &str = "{??}:d:*";
 
+/// Matches the keys in which pending work stood before layout 3.
+pub const FORMER_PATTERN: &str = "{??}:p:*";
+
 /// Matches every key that belongs to a shard.
 pub const SHARDED_PATTERN: &str = "{??}:*";
 
@@ -61,7 +64,7 @@ pub fn directory(key: &[u8]) -> Option<(Path, bool)> {
 pub fn is_ours(key: &[u8]) -> bool {
     sharded(key).is_some_and(|(_, rest)| {
         matches!(rest, "n" | "c" | "s" | "count")
-            || ["d:", "p:", "x:"].iter().any(|kind| rest.starts_with(kind))
+            || ["d:", "w:", "x:", "p:"].iter().any(|kind| rest.starts_with(kind))
     })
 }
 
@@ -76,9 +79,9 @@ pub fn layouts(shard: Shard) -> String {
     format!("{{{shard}}}:n")
 }
 
-/// A set: paths at which the service has work to do.
+/// A hash: path at which the service has work to do to since when, in milliseconds since the epoch.
 pub fn pending(shard: Shard, service: ServiceId) -> String {
-    format!("{{{shard}}}:p:{service}")
+    format!("{{{shard}}}:w:{service}")
 }
 
 /// A hash: path to JSON of the fault that keeps the service from its work.

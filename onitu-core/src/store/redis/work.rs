@@ -34,7 +34,7 @@ pub async fn pending(
     limit: usize,
 ) -> Result<Vec<Path>, StoreError> {
     let answers = each_shard(link, |pipe, shard| {
-        pipe.cmd("SCARD").arg(keys::pending(shard, service));
+        pipe.cmd("HLEN").arg(keys::pending(shard, service));
     })
     .await?;
     let mut sizes = Vec::new();
@@ -50,7 +50,7 @@ pub async fn pending(
         let share = (*size).min(left.div_ceil(sizes.len() - at));
         left -= share;
         if share > 0 {
-            pipe.cmd("SRANDMEMBER").arg(keys::pending(*shard, service)).arg(share);
+            pipe.cmd("HRANDFIELD").arg(keys::pending(*shard, service)).arg(share);
         }
     }
     let mut paths = Vec::new();
@@ -60,6 +60,27 @@ pub async fn pending(
         }
     }
     Ok(paths)
+}
+
+/// Since when each service has had work to do at `path`, in milliseconds since the epoch.
+pub async fn pending_since(
+    link: &Link,
+    path: &Path,
+) -> Result<BTreeMap<ServiceId, u64>, StoreError> {
+    let services = service_ids(link).await?;
+    let keys = services.iter().map(|service| keys::pending(Shard::of(path), *service));
+    let keys: Vec<_> = keys.collect();
+    let mut pipe = Pipeline::new();
+    for key in &keys {
+        pipe.cmd("HGET").arg(key).arg(path.as_str());
+    }
+    let mut since = BTreeMap::new();
+    for ((service, key), value) in services.iter().zip(&keys).zip(link.run(&pipe).await?) {
+        if let Some(at_ms) = value::read::<Option<u64>>(value, key)? {
+            since.insert(*service, at_ms);
+        }
+    }
+    Ok(since)
 }
 
 /// The first `limit` problems of `service` by path.
@@ -159,7 +180,7 @@ async fn count_pending(link: &Link) -> Result<BTreeMap<ServiceId, u64>, StoreErr
     let mut pipe = Pipeline::new();
     for service in &services {
         for shard in Shard::all() {
-            pipe.cmd("SCARD").arg(keys::pending(shard, *service));
+            pipe.cmd("HLEN").arg(keys::pending(shard, *service));
         }
     }
     let mut values = link.run(&pipe).await?.into_iter();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::ignore::{IgnoreSet, IgnoreText};
 use crate::status::ServiceState;
-use crate::{FaultKind, Mode};
+use crate::{FaultKind, Mode, clock};
 
 pub async fn what_was_committed_is_read_in_the_order_asked_for(store: &dyn Store) {
     let [a, b, c] = ["a", "d/b", "d/e/c"].map(path);
@@ -237,6 +237,15 @@ pub async fn pending_work_is_a_set_that_can_be_forgotten(store: &dyn Store) {
         assert_eq!(some.len(), limit);
     }
     assert_eq!(store.pending(b, 10).await.unwrap(), []);
+    let since = store.pending_since(&paths[3]).await.unwrap();
+    assert_eq!(since.keys().collect::<Vec<_>>(), [&a]);
+    assert!(since[&a] <= clock::now_ms());
+    change(store, paths[3].parent_str(), |commit| {
+        commit.pending.insert((a, paths[3].clone()), true);
+    })
+    .await;
+    assert_eq!(store.pending_since(&paths[3]).await.unwrap(), since, "the first time counts");
+    assert_eq!(store.pending_since(&path("other")).await.unwrap(), BTreeMap::new());
     assert_eq!(store.counts().await.unwrap().pending, BTreeMap::from([(a, 100)]));
     store.forget_pending(a).await.unwrap();
     assert_eq!(store.pending(a, 10).await.unwrap(), []);

@@ -17,6 +17,7 @@ fn unknown() -> Explanation {
         excluded: false,
         changes_at_ms: None,
         ignored: None,
+        rules_file: None,
         statements: Vec::new(),
         pending: Vec::new(),
     }
@@ -47,6 +48,7 @@ fn known() -> Explanation {
             service: "nas".to_owned(),
             work: "get revision 3".to_owned(),
             reason: "being transferred from `laptop`, 34 % done".to_owned(),
+            since_ms: None,
         }],
         ..unknown()
     }
@@ -124,6 +126,7 @@ fn a_file_that_is_restricted_and_leaves_a_service() {
         service: "s3".to_owned(),
         work: "remove it, because the rules have it elsewhere".to_owned(),
         reason: "its turn comes".to_owned(),
+        since_ms: None,
     }];
     insta::assert_snapshot!(text(&it, Paint::Plain), @r#"
     Photos/cat.jpg
@@ -137,10 +140,16 @@ fn a_file_that_is_restricted_and_leaves_a_service() {
       laptop
     because of
       line 2 of the rules: keep "Photos/**" only on laptop
-      not line 4: sync "**/*.jpg" where size > 10 MB to s3; not met: size > 10 MB
+      not line 4 of the rules: sync "**/*.jpg" where size > 10 MB to s3; not met: size > 10 MB
     still to do
       s3: remove it, because the rules have it elsewhere; its turn comes
     "#);
+    it.rules_file = Some("entries.toml".to_owned());
+    it.pending[0].since_ms = Some(1_000_000_000_000);
+    let told = text(&it, Paint::Plain);
+    assert!(told.contains("  entries.toml:2: keep"), "{told}");
+    assert!(told.contains("  not entries.toml:4: sync"), "{told}");
+    assert!(told.contains("its turn comes (since 2001-09-"), "{told}");
     it.excluded = true;
     assert!(text(&it, Paint::Plain).contains("no service: it is excluded"));
 }

@@ -24,6 +24,7 @@ fn plan(in_force: bool) -> Plan {
     Plan {
         id: "3fa2bc-91bc04de77".to_owned(),
         in_force,
+        waits_for_reload: false,
         services: vec![laptop, nas, nothing],
         one_copy: share(&["a/one.iso", "a/two.iso", "b/three.iso"], 1_200, 48_000_000_000),
         unplaced: share(&["x\u{1b}[2J"], 1, 5),
