@@ -46,6 +46,7 @@ pub(crate) mod text {
 
     use super::Media;
 
+    #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub fn serialize<S: Serializer>(media: &Option<Media>, to: S) -> Result<S::Ok, S::Error> {
         media.and_then(Media::name).serialize(to)
     }

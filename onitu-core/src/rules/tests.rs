@@ -298,6 +298,6 @@ fn globs_that_would_take_too_long_to_compare_are_refused_with_the_reason() {
     assert!(rules.is_none());
     let told = &problems.last().expect("an error").message;
     assert!(told.contains("10100 `?` and `[…]` together, and 10000 are the most"), "{told}");
-    let escaped = Rules::parse(&text(100).replace("*", "[?]\\?"), &names());
+    let escaped = Rules::parse(&text(100).replace('*', "[?]\\?"), &names());
     assert!(escaped.0.is_none(), "a class counts, an escaped letter doesn't");
 }

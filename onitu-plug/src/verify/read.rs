@@ -66,18 +66,18 @@ impl<'a, P: Plug> Reader<'a, P> {
     async fn read_whole(&self, held: &Held, state: &State) -> Result<Told, Fault> {
         let mut source = self.shared.plug.read(&held.path, state.tag, 0).await?;
         let mut hasher = Hasher::default();
-        let mut head = Head::of(&held.path, state.content.kind);
+        let mut beginning = Head::of(&held.path, state.content.kind);
         loop {
             let bytes = source.next(READ_BYTES).await?;
             if bytes.is_empty() {
                 break;
             }
             hasher.update(&bytes);
-            head.update(&bytes);
+            beginning.update(&bytes);
             self.pay(bytes.len() as u64).await;
         }
         self.look(held).await?;
-        Ok((hasher.finish(), head.media()))
+        Ok((hasher.finish(), beginning.media()))
     }
 
     /// Counts bytes that were read, and waits until the next may be.
