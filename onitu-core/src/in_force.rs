@@ -159,8 +159,14 @@ mod tests {
 
     fn wish(in_force: &InForce, path: &str) -> Wish {
         let checksum = Some(Checksum::of(b"x"));
-        let content =
-            Content { kind: Kind::File, size: 1, mtime_ns: 1, executable: false, checksum };
+        let content = Content {
+            kind: Kind::File,
+            size: 1,
+            mtime_ns: 1,
+            executable: false,
+            checksum,
+            media: None,
+        };
         let mut record = Record::new(content);
         record.set_holder(LAPTOP, 1, Tag::of(b""));
         in_force.wish(&Path::new(path).expect("valid"), &record, 0)

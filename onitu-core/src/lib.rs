@@ -21,6 +21,7 @@ pub mod ignore;
 mod in_force;
 pub mod limits;
 pub mod manifest;
+mod media;
 pub mod message;
 mod need;
 mod path;
@@ -43,6 +44,7 @@ pub use content::{Checksum, Content, Hasher, Kind, State, Tag};
 pub use fault::{Fault, FaultKind};
 #[cfg(feature = "rules")]
 pub use in_force::InForce;
+pub use media::Media;
 pub use need::{Need, Wish, need};
 pub use path::{InvalidPath, Path};
 pub use record::{Holder, Record, UnpackError};

@@ -199,6 +199,10 @@ pub struct Explanation {
     pub size: u64,
     /// Hexadecimal SHA-1, once known.
     pub checksum: Option<String>,
+    /// The media type that rules go by: what the name's extension stands for, else what the content
+    /// was found to be; empty if that is none that is known, nothing while nobody has looked.
+    #[serde(default)]
+    pub media: Option<String>,
     /// Who holds which revision.
     pub holders: Vec<HolderStatus>,
     /// Names of the services that should hold it.

@@ -11,8 +11,8 @@ use onitu_core::{Checksum, Content, Fault, FaultKind, Kind, Path, State, Tag};
 use tokio::sync::Notify;
 
 use crate::hints::Hint;
-use crate::look::checksum;
 use crate::plug::Plug;
+use crate::read::{checksum, read_whole};
 use crate::service::Shared;
 use crate::transfer::{Failure, Puller, Side, Wanted};
 
@@ -88,7 +88,7 @@ impl<P: Plug> Carrier<'_, P> {
                     .await?
                     .ok_or_else(|| Fault::new(FaultKind::Changed, format!("`{path}` is gone")))?;
                 if state.content.kind != Kind::Directory {
-                    state.content.checksum = Some(checksum(self.plug(), path, &state).await?);
+                    state.content = read_whole(self.plug(), path, &state).await?;
                 }
                 Ok(vec![self.seen(state)])
             }
@@ -213,11 +213,11 @@ impl<P: Plug> Carrier<'_, P> {
             return Ok(None);
         }
         let path = &self.order.path;
-        let sum = match here.checksum {
-            Some(sum) => sum,
-            None => checksum(self.plug(), path, &state).await?,
+        let here = match here.checksum {
+            Some(_) => here,
+            None => read_whole(self.plug(), path, &state).await?,
         };
-        if Some(sum) != content.checksum {
+        if here.checksum != content.checksum {
             return Ok(None);
         }
         let mut state = if here.same_attributes(content) {
@@ -225,7 +225,7 @@ impl<P: Plug> Carrier<'_, P> {
         } else {
             self.plug().set_attributes(path, state.tag, content).await?
         };
-        state.content.checksum = Some(sum);
+        state.content.learn(&here);
         Ok(Some(state))
     }
 
@@ -253,7 +253,7 @@ impl<P: Plug> Carrier<'_, P> {
             state = self.plug().set_attributes(path, state.tag, content).await?;
         }
         self.look_at_parent(expect);
-        state.content.checksum = content.checksum;
+        state.content.learn(content);
         let gone = Event::Gone { path: from.clone(), order: None, moved_to: Some(path.clone()) };
         Ok(vec![self.placed(state, revision, content), gone])
     }
@@ -266,13 +266,11 @@ impl<P: Plug> Carrier<'_, P> {
             return Ok(vec![self.gone()]);
         };
         let is_directory = state.content.kind == Kind::Directory;
-        let sum = if is_directory {
-            // It takes along what is in it, and has no bytes to be named after.
-            Checksum::of(b"")
-        } else {
-            checksum(self.plug(), path, &state).await?
-        };
-        state.content.checksum = (!is_directory).then_some(sum);
+        if !is_directory {
+            state.content = read_whole(self.plug(), path, &state).await?;
+        }
+        // A directory takes along what is in it, and has no bytes to be named after.
+        let sum = state.content.checksum.unwrap_or_else(|| Checksum::of(b""));
         if !is_directory && Some(sum) == unless {
             return Ok(vec![self.seen(state)]);
         }
@@ -299,7 +297,7 @@ impl<P: Plug> Carrier<'_, P> {
                     other
                 }
             };
-            there.content.checksum = state.content.checksum;
+            there.content.learn(&state.content);
             if is_directory {
                 self.shared.hints.tell(path.clone(), Hint::Tree);
                 self.shared.hints.tell(kept.clone(), Hint::Tree);
@@ -339,7 +337,8 @@ impl<P: Plug> Carrier<'_, P> {
                         // A look finds nothing new in it after this, and wouldn't go into it.
                         self.shared.hints.tell(path.clone(), Hint::Tree);
                     } else {
-                        state.content.checksum = checksum(self.plug(), &path, &state).await.ok();
+                        let read = read_whole(self.plug(), &path, &state).await;
+                        state.content = read.unwrap_or(state.content);
                     }
                     vec![self.seen(state)]
                 }

@@ -10,9 +10,11 @@ mod control;
 mod filter;
 mod hints;
 mod look;
+mod media;
 mod mount;
 mod orders;
 mod plug;
+mod read;
 mod resolve;
 mod retries;
 #[cfg(feature = "process")]

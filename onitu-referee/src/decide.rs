@@ -182,8 +182,8 @@ fn after_placed(record: &Record, service: ServiceId, revision: u64, state: &Stat
         return after;
     }
     after.set_holder(service, revision, state.tag);
-    if revision == record.revision && after.content.checksum.is_none() {
-        after.content.checksum = state.content.checksum;
+    if revision == record.revision {
+        after.content.learn(&state.content);
     }
     after
 }
@@ -275,12 +275,12 @@ impl Seen<'_> {
         ancestors.find(|(revision, sum)| *sum == found && *revision > after).map(|found| found.0)
     }
 
-    /// The service holds the record's content; a checksum it computed is learned.
+    /// The service holds the record's content; what it found out of the bytes is learned.
     fn holder_of_current(&self) -> Record {
         let mut after = self.record.clone();
         after.set_holder(self.service, self.record.revision, self.state.tag);
-        if after.content.checksum.is_none() && after.content.size == self.state.content.size {
-            after.content.checksum = self.state.content.checksum;
+        if after.content.size == self.state.content.size {
+            after.content.learn(&self.state.content);
         }
         after
     }
@@ -302,7 +302,7 @@ impl Seen<'_> {
             }
         }
         after.set_holder(self.service, self.record.revision, self.state.tag);
-        after.content.checksum = after.content.checksum.or(self.state.content.checksum);
+        after.content.learn(&self.state.content);
         after
     }
 
@@ -318,11 +318,10 @@ impl Seen<'_> {
         after.remember_ancestor();
         after.revision += 1;
         after.gone = false;
-        let known = (self.record.content.same_bytes(&self.state.content) == Some(true))
-            .then_some(self.record.content.checksum)
-            .flatten();
         after.content = self.state.content;
-        after.content.checksum = self.state.content.checksum.or(known);
+        if self.record.content.same_bytes(&self.state.content) == Some(true) {
+            after.content.learn(&self.record.content);
+        }
         after.moved = self.moved_from.cloned();
         after.set_holder(self.service, after.revision, self.state.tag);
         after
@@ -426,7 +425,7 @@ fn after_fetched(record: &Record, revision: u64, content: &Content) -> Record {
     if revision + u64::from(record.gone) == record.revision {
         // A store that was lost numbers anew: then it is another content.
         if is_it && record.content.checksum.is_none() {
-            after.content.checksum = Some(checksum);
+            after.content.learn(content);
         }
     } else if revision < record.revision {
         after.note_ancestor(revision, checksum);

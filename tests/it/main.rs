@@ -32,6 +32,7 @@ mod running;
 mod stopped;
 mod store;
 mod trash;
+mod types;
 mod verify;
 mod watching;
 

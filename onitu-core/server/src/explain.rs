@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use onitu_core::control::Supposed;
 use onitu_core::ignore::{Ignoring, Source};
-use onitu_core::rules::Facts;
+use onitu_core::rules::{Facts, type_by_name};
 use onitu_core::status::{
     Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, StatementStatus, Status,
 };
@@ -118,6 +118,7 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
         kind: record.map(|record| record.content.kind),
         size: record.map_or(0, |record| record.content.size),
         checksum: record.and_then(|record| Some(record.content.checksum?.to_string())),
+        media: media(&facts),
         holders: record.map_or_else(Vec::new, |record| holders(registry, record)),
         targets: names(&wish.targets),
         only: wish.only.as_deref().map(names),

@@ -52,7 +52,7 @@ pub(crate) fn configuration(names: &[&str]) -> Configuration {
 pub(crate) fn record(kind: Kind, text: &str, holders: &[u16]) -> Record {
     let checksum = (kind != Kind::Directory).then(|| Checksum::of(text.as_bytes()));
     let size = text.len() as u64;
-    let content = Content { kind, size, mtime_ns: 7, executable: false, checksum };
+    let content = Content { kind, size, mtime_ns: 7, executable: false, checksum, media: None };
     let mut record = Record {
         revision: 1,
         gone: false,

@@ -7,7 +7,14 @@ const C: ServiceId = ServiceId(3);
 
 fn record(gone: bool, checksum: bool, holders: &[(ServiceId, u64)]) -> Record {
     let checksum = checksum.then(|| Checksum::of(b"abc"));
-    let content = Content { kind: Kind::File, size: 3, mtime_ns: 0, executable: false, checksum };
+    let content = Content {
+        kind: Kind::File,
+        size: 3,
+        mtime_ns: 0,
+        executable: false,
+        checksum,
+        media: None,
+    };
     let mut record = Record { revision: 3, gone, ..Record::new(content) };
     for &(service, revision) in holders {
         record.set_holder(service, revision, Tag::of(b""));

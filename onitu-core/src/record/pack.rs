@@ -3,12 +3,13 @@
 //!
 //! What means nothing for a kind isn't kept: a directory is unpacked as [`Content::DIRECTORY`].
 
-use crate::{Checksum, Content, Holder, InvalidPath, Kind, Path, Record, ServiceId, Tag};
+use crate::{Checksum, Content, Holder, InvalidPath, Kind, Media, Path, Record, ServiceId, Tag};
 
 /// Bits of the first byte.
 mod flag {
-    /// 0 file, 1 directory, 2 symbolic link; 3 is kept for another format.
+    /// 0 file, 1 directory, 2 symbolic link, 3 a file whose media type follows its checksum.
     pub const KIND: u8 = 0b0000_0011;
+    pub const FILE_WITH_MEDIA: u8 = 3;
     pub const GONE: u8 = 0b0000_0100;
     pub const EXECUTABLE: u8 = 0b0000_1000;
     /// A SHA-1 checksum is there; another algorithm would be another format.
@@ -32,9 +33,6 @@ pub enum UnpackError {
     /// A number doesn't fit.
     #[error("its {0} is too large a number")]
     TooLarge(&'static str),
-    /// The kind is none that this program knows.
-    #[error("its kind {0} is unknown")]
-    Kind(u8),
     /// The path it moved from or to isn't UTF-8.
     #[error("the path it moved from or to is not UTF-8")]
     NotUtf8,
@@ -58,6 +56,9 @@ impl Record {
             if let Some(checksum) = self.content.checksum {
                 bytes.extend(checksum.0);
             }
+        }
+        if let (Kind::File, Some(media)) = (self.content.kind, self.content.media) {
+            put_varint(&mut bytes, media.number().into());
         }
         if let Some(origin) = self.origin {
             put_varint(&mut bytes, origin.0.into());
@@ -91,6 +92,7 @@ impl Record {
 
     fn flags(&self) -> u8 {
         let kind = match self.content.kind {
+            Kind::File if self.content.media.is_some() => flag::FILE_WITH_MEDIA,
             Kind::File => 0,
             Kind::Directory => 1,
             Kind::Symlink => 2,
@@ -129,10 +131,9 @@ fn when(condition: bool, bit: u8) -> u8 {
 
 fn unpack_content(flags: u8, rest: &mut Reader<'_>) -> Result<Content, UnpackError> {
     let kind = match flags & flag::KIND {
-        0 => Kind::File,
         1 => Kind::Directory,
         2 => Kind::Symlink,
-        other => return Err(UnpackError::Kind(other)),
+        _ => Kind::File,
     };
     let mut content = Content { kind, ..Content::DIRECTORY };
     if kind != Kind::Directory {
@@ -143,6 +144,11 @@ fn unpack_content(flags: u8, rest: &mut Reader<'_>) -> Result<Content, UnpackErr
             0 => None,
             _ => Some(Checksum(rest.array("checksum")?)),
         };
+    }
+    if flags & flag::KIND == flag::FILE_WITH_MEDIA {
+        let number = u16::try_from(rest.varint("media type")?);
+        let number = number.map_err(|_| UnpackError::TooLarge("media type"))?;
+        content.media = Some(Media::of_number(number));
     }
     Ok(content)
 }

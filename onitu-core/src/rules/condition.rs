@@ -89,7 +89,7 @@ impl Condition {
                 let origin = facts.origin?;
                 Some(services.iter().any(|it| it.id == origin && it.name == *name))
             }
-            Self::Type(types) => Some(types.include(facts)),
+            Self::Type(types) => types.include(facts),
             Self::Name(regex) => Some(regex.is_match(facts.path.name())),
             Self::Ext(extensions) => {
                 Some(extension(facts.path.name()).is_some_and(|found| {
@@ -203,9 +203,9 @@ impl Types {
         Self { written, extensions }
     }
 
-    /// By what the name's extension stands for; only where that is nothing, by content. A file of
-    /// which neither tells anything has no type.
-    fn include(&self, facts: &Facts<'_>) -> bool {
+    /// By what the name's extension stands for; only where that is nothing, by content. [`None`] if
+    /// nobody has looked at that. Content in which nothing was found has no type.
+    fn include(&self, facts: &Facts<'_>) -> Option<bool> {
         let extension = extension(facts.path.name()).unwrap_or_default();
         // No extension that stands for a type is longer, or has other letters.
         let mut lower = [0; 32];
@@ -213,13 +213,20 @@ impl Types {
             lower.copy_from_slice(extension.as_bytes());
             lower.make_ascii_lowercase();
             if self.extensions.binary_search_by(|it| it.as_bytes().cmp(lower)).is_ok() {
-                return true;
+                return Some(true);
             }
         }
-        facts.media.is_some_and(|told| {
-            mime_guess::from_ext(extension).is_empty() && is_one_of(&self.written, told)
-        })
+        if !mime_guess::from_ext(extension).is_empty() {
+            return Some(false);
+        }
+        facts.media.map(|told| is_one_of(&self.written, told))
     }
+}
+
+/// The media type that the extension of `name` stands for, if it is known: then nobody needs to look
+/// at the content.
+pub fn type_by_name(name: &str) -> Option<&'static str> {
+    mime_guess::from_ext(extension(name)?).first_raw()
 }
 
 /// Whether `told` is one of these types, of which some may end in `/*`.

@@ -1,6 +1,6 @@
 //! What rules may look at.
 
-use crate::{Kind, Path, Record, ServiceId};
+use crate::{Kind, Media, Path, Record, ServiceId};
 
 /// What is known of one file. Nothing here changes because a rule was carried out, so that every
 /// set of rules comes to rest: neither content, name, age nor origin depend on who holds the file.
@@ -15,7 +15,8 @@ pub struct Facts<'a> {
     /// When its content was modified, in nanoseconds since the epoch; [`None`] where that is not
     /// known or means nothing.
     pub mtime_ns: Option<i64>,
-    /// The media type that its content was found to have, if anybody looked.
+    /// The media type that its content was found to have, empty if it is none that is known; [`None`]
+    /// if nobody looked. Only asked where the name tells none.
     pub media: Option<&'a str>,
     /// The service on which it was seen first.
     pub origin: Option<ServiceId>,
@@ -29,7 +30,7 @@ impl<'a> Facts<'a> {
         Self { path, kind: None, size: None, mtime_ns: None, media: None, origin: None, now_ns }
     }
 
-    /// Of a path with this record, as far as a record tells: neither type by content nor origin.
+    /// Of a path with this record, as far as its content tells: not its origin.
     pub fn of(path: &'a Path, record: Option<&Record>, now_ns: i64) -> Self {
         let Some(content) = record.map(|record| record.content) else {
             return Self::of_path(path, now_ns);
@@ -38,6 +39,11 @@ impl<'a> Facts<'a> {
             kind: Some(content.kind),
             size: Some(content.size),
             mtime_ns: Some(content.mtime_ns).filter(|mtime_ns| *mtime_ns != 0),
+            media: match content.kind {
+                Kind::File => content.media.and_then(Media::name),
+                // There is nothing in them to look at.
+                Kind::Directory | Kind::Symlink => Some(""),
+            },
             ..Self::of_path(path, now_ns)
         }
     }

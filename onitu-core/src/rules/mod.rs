@@ -23,7 +23,7 @@ mod word;
 use std::fmt;
 
 use automaton::Automaton;
-pub use condition::{Comparison, Condition, Types};
+pub use condition::{Comparison, Condition, Types, type_by_name};
 pub use diagnostic::{Diagnostic, Mark, Severity, listed, nearest};
 pub use facts::Facts;
 pub use glob::PathGlob;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{Kind, Mode, ServiceId};
+use crate::{Content, Kind, Media, Mode, Record, ServiceId};
 
 #[cfg(feature = "entries")]
 mod examples;
@@ -286,4 +286,18 @@ fn a_statement_may_go_on_in_the_next_line() {
     let status = rules(text).statements(&Facts::of_path(&path("b"), 0), &[]);
     assert_eq!((status[0].line, status[0].text.as_str()), (1, "sync \"a\", \"b\" to nas, s3"));
     assert_eq!(status[1].line, 5);
+}
+
+#[test]
+fn globs_that_would_take_too_long_to_compare_are_refused_with_the_reason() {
+    let line = |number: usize| format!("sync \"**/*{}{number}*\" to nas", "?".repeat(100));
+    let text = |lines: usize| (0..lines).map(line).collect::<Vec<_>>().join("\n");
+    let (rules, _) = Rules::parse(&text(100), &names());
+    assert!(rules.is_some(), "ten thousand are the most");
+    let (rules, problems) = Rules::parse(&text(101), &names());
+    assert!(rules.is_none());
+    let told = &problems.last().expect("an error").message;
+    assert!(told.contains("10100 `?` and `[…]` together, and 10000 are the most"), "{told}");
+    let escaped = Rules::parse(&text(100).replace('*', "[?]\\?"), &names());
+    assert!(escaped.0.is_none(), "a class counts, an escaped letter doesn't");
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod leaving;
+mod media;
 mod untold;
 
 const A: ServiceId = ServiceId(1);
@@ -23,6 +24,7 @@ fn file(text: &str) -> Content {
         mtime_ns: 1,
         executable: false,
         checksum: Some(Checksum::of(text.as_bytes())),
+        media: None,
     }
 }
 

@@ -20,6 +20,7 @@ fn record(revision: u64, gone: bool, holders: &[(ServiceId, u64, &str)]) -> Reco
         mtime_ns: 1,
         executable: false,
         checksum: Some(Checksum::of(b"x")),
+        media: None,
     };
     let mut record = Record { revision, gone, ..Record::new(content) };
     for (service, revision, held) in holders {

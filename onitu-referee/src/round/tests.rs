@@ -39,6 +39,7 @@ fn seen(at: &str, text: &str, tag: u8) -> Event {
         mtime_ns: 1,
         executable: false,
         checksum: Some(Checksum::of(text.as_bytes())),
+        media: None,
     };
     Event::Seen {
         path: path(at),

@@ -303,7 +303,7 @@ impl Told {
         }
         let checksum = self.hashed.then(|| checksum(self.class));
         let mtime_ns = i64::from(self.stamp) << 8 | i64::from(self.class);
-        Content { kind: Kind::File, size: 1, mtime_ns, executable: false, checksum }
+        Content { kind: Kind::File, size: 1, mtime_ns, executable: false, checksum, media: None }
     }
 
     pub(crate) fn from_content(content: &Content) -> Self {

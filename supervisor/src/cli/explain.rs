@@ -110,7 +110,13 @@ fn content(explanation: &Explanation) -> String {
         size => format!("{} ({} bytes)", bytes(size), number(size)),
     };
     let checksum = explanation.checksum.as_deref().unwrap_or("not known yet");
-    format!("  {kind}, {exact}, revision {revision}, SHA-1 {checksum}\n")
+    let media = match explanation.media.as_deref() {
+        None if explanation.kind == Some(Kind::Symlink) => String::new(),
+        None => ", type not known".to_owned(),
+        Some("") => ", of no known type".to_owned(),
+        Some(media) => format!(", {}", plain(media)),
+    };
+    format!("  {kind}{media}, {exact}, revision {revision}, SHA-1 {checksum}\n")
 }
 
 fn holder_row(holder: &HolderStatus) -> Vec<String> {

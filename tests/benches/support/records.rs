@@ -110,6 +110,7 @@ pub fn record(at: usize, kind: Kind, services: u16) -> Record {
             mtime_ns: random.i64(1_200_000_000_000_000_000..1_800_000_000_000_000_000),
             executable: random.u32(..20) == 0,
             checksum: Some(checksum),
+            media: None,
         };
     }
     let revision = if random.u32(..5) == 0 { random.u64(2..400) } else { 1 };

@@ -72,6 +72,7 @@ fn a_file_in_step_is_told_whole() {
       "kind": "file",
       "size": 5,
       "checksum": "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d",
+      "media": "text/plain",
       "holders": [
         {
           "service": "laptop",

@@ -8,12 +8,20 @@ fn service() -> impl Strategy<Value = ServiceId> {
 
 fn content() -> impl Strategy<Value = Content> {
     let rest = (any::<u64>(), any::<i64>(), any::<bool>(), any::<Option<[u8; 20]>>());
-    (0..3, rest).prop_map(|(kind, (size, mtime_ns, executable, checksum))| {
-        let checksum = checksum.map(Checksum);
+    (0..3, rest, any::<Option<u16>>()).prop_map(|(kind, rest, media)| {
+        let (size, mtime_ns, executable, checksum) = rest;
+        let (checksum, media) = (checksum.map(Checksum), media.map(Media::of_number));
         match kind {
-            0 => Content { kind: Kind::File, size, mtime_ns, executable, checksum },
+            0 => Content { kind: Kind::File, size, mtime_ns, executable, checksum, media },
             1 => Content::DIRECTORY,
-            _ => Content { kind: Kind::Symlink, size, mtime_ns, executable: false, checksum },
+            _ => Content {
+                kind: Kind::Symlink,
+                size,
+                mtime_ns,
+                executable: false,
+                checksum,
+                media: None,
+            },
         }
     })
 }
@@ -76,6 +84,7 @@ fn file(holders: u16) -> Record {
             mtime_ns: 1_700_000_000_123_456_789,
             executable: true,
             checksum: Some(Checksum::of(b"abc")),
+            media: None,
         },
         holders: Vec::new(),
         moved: None,
@@ -96,6 +105,38 @@ fn a_file_with_two_holders_takes_at_most_fifty_bytes() {
     let mut directory = file(2);
     directory.content = Content::DIRECTORY;
     assert_eq!(directory.pack().len(), 19);
+}
+
+#[test]
+fn only_a_file_whose_name_tells_no_type_pays_for_it_one_byte() {
+    let mut record = file(2);
+    for name in ["", "image/png", "application/font-sfnt"] {
+        record.content.media = Media::named(name);
+        assert_eq!(record.pack().len(), 51, "{name}");
+        assert_eq!(Record::unpack(&record.pack()).as_ref(), Ok(&record));
+    }
+    // What only a newer version can name is kept as it is.
+    record.content.media = Some(Media::of_number(60_000));
+    assert_eq!(Record::unpack(&record.pack()), Ok(record));
+}
+
+#[test]
+fn a_record_of_an_earlier_layout_has_no_media_type() {
+    let earlier = [&[0x10, 3, 5][..], &[1, 0, 0, 0, 0, 0, 0, 0], &[7; 20]].concat();
+    let record = Record::unpack(&earlier).unwrap();
+    assert_eq!((record.content.media, record.pack()), (None, earlier));
+}
+
+#[test]
+fn the_media_type_stands_behind_the_checksum() {
+    let mut record = file(0);
+    record.content = Content { size: 300, mtime_ns: 1, executable: false, ..record.content };
+    record.content.checksum = Some(Checksum([7; 20]));
+    record.content.media = Media::named("image/png");
+    record.origin = Some(ServiceId(9));
+    let expected =
+        [&[0x33, 3, 0xac, 0x02][..], &[1, 0, 0, 0, 0, 0, 0, 0], &[7; 20], &[6], &[9]].concat();
+    assert_eq!(record.pack(), expected);
 }
 
 #[test]
@@ -166,9 +207,8 @@ fn a_leaving_holder_has_a_number_beyond_all_others_and_the_incarnation_behind_it
 
 #[test]
 fn what_a_later_format_may_hold_is_refused() {
-    let mut bytes = file(1).pack();
-    bytes[0] = flag::KIND;
-    assert_eq!(Record::unpack(&bytes), Err(UnpackError::Kind(3)));
+    let huge = [&[flag::FILE_WITH_MEDIA, 1, 0][..], &[0; 8], &[0x80, 0x80, 4]].concat();
+    assert_eq!(Record::unpack(&huge), Err(UnpackError::TooLarge("media type")));
     assert_eq!(Record::unpack(&[]), Err(UnpackError::Truncated("flags")));
     let long = [&[0][..], &[0xff; 9], &[2]].concat();
     assert_eq!(Record::unpack(&long), Err(UnpackError::TooLarge("revision")));

@@ -208,3 +208,37 @@ fn types_are_told_by_the_name_and_else_by_the_content() {
     assert!(is_met("scan", Some("image/png")) && is_met("a.qqq", Some("application/pdf")));
     assert!(!is_met("scan", None) && !is_met("scan", Some("imagery/png")));
 }
+
+#[test]
+fn a_type_that_nobody_has_looked_for_meets_nothing_and_its_contrary_neither() {
+    let rules = rules(
+        "sync everything where type is image/* to laptop
+sync everything where not type is image/* to nas",
+    );
+    let placed = |at: &str, media: Option<&str>| {
+        let at = path(at);
+        let facts = Facts { media, ..file(&at, 1) };
+        numbers(&rules.place(&facts, &services(&["laptop", "nas"]), &[]).targets)
+    };
+    assert_eq!(placed("scan", None), [0; 0], "nobody has looked");
+    assert_eq!(placed("scan", Some("image/png")), [1]);
+    assert_eq!(placed("scan", Some("text/plain")), [2]);
+    assert_eq!(placed("scan", Some("")), [2], "looked at, and no type that is known");
+    assert_eq!((placed("a.png", None), placed("a.txt", None)), (vec![1], vec![2]));
+}
+
+#[test]
+fn a_record_tells_the_type_that_the_content_was_found_to_be() {
+    let at = path("scan");
+    let mut content = Content { kind: Kind::File, size: 1, ..Content::DIRECTORY };
+    let mut media = |found| {
+        content.media = found;
+        Facts::of(&at, Some(&Record::new(content)), 0).media
+    };
+    assert_eq!(media(None), None);
+    assert_eq!(media(Media::named("image/png")), Some("image/png"));
+    assert_eq!(media(Some(Media::NONE)), Some(""));
+    assert_eq!(media(Some(Media::of_number(60_000))), None, "a newer version's");
+    content.kind = Kind::Symlink;
+    assert_eq!(Facts::of(&at, Some(&Record::new(content)), 0).media, Some(""), "a link has none");
+}

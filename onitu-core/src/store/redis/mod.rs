@@ -26,7 +26,7 @@ use crate::status::Report;
 use crate::{Fault, Path, Record, ServiceId, Shard};
 
 /// The version of keys and encodings this program reads and writes.
-const LAYOUT_VERSION: u32 = 3;
+const LAYOUT_VERSION: u32 = 4;
 /// Keys or fields in one page of an iteration, more or less.
 const PAGE: usize = 512;
 

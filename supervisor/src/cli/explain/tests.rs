@@ -10,6 +10,7 @@ fn unknown() -> Explanation {
         kind: None,
         size: 0,
         checksum: None,
+        media: None,
         holders: Vec::new(),
         targets: Vec::new(),
         only: None,
@@ -36,6 +37,7 @@ fn known() -> Explanation {
         kind: Some(Kind::File),
         size: 1_234_567,
         checksum: Some("a9993e364706816aba3e25717850c26c9cd0d89d".to_owned()),
+        media: Some("image/jpeg".to_owned()),
         holders: vec![holder("laptop", 3), holder("nas", 2), holder("usb", 0)],
         targets: vec!["laptop".to_owned(), "nas".to_owned()],
         statements: vec![
@@ -56,7 +58,7 @@ fn known() -> Explanation {
 fn a_file_under_way() {
     insta::assert_snapshot!(text(&known(), Paint::Plain), @r"
     Photos/cat.jpg
-      file, 1.1 MiB (1,234,567 bytes), revision 3, SHA-1 a9993e364706816aba3e25717850c26c9cd0d89d
+      file, image/jpeg, 1.1 MiB (1,234,567 bytes), revision 3, SHA-1 a9993e364706816aba3e25717850c26c9cd0d89d
     held by
       laptop  revision 3, current
       nas     revision 2
@@ -92,8 +94,12 @@ fn other_kinds_and_a_deletion() {
     it.kind = Some(Kind::Directory);
     assert_eq!(content(&it), "  directory, revision 3\n");
     it.kind = Some(Kind::Symlink);
-    (it.size, it.checksum) = (7, None);
+    (it.size, it.checksum, it.media) = (7, None, None);
     assert_eq!(content(&it), "  symbolic link, 7 B, revision 3, SHA-1 not known yet\n");
+    it.kind = Some(Kind::File);
+    assert_eq!(content(&it), "  file, type not known, 7 B, revision 3, SHA-1 not known yet\n");
+    it.media = Some(String::new());
+    assert_eq!(content(&it), "  file, of no known type, 7 B, revision 3, SHA-1 not known yet\n");
     it.gone = true;
     assert_eq!(content(&it), "  deleted as revision 3, the deletion is on its way\n");
     it.path = Path::root();
@@ -124,7 +130,7 @@ fn a_file_that_is_restricted_and_leaves_a_service() {
     }];
     insta::assert_snapshot!(text(&it, Paint::Plain), @r#"
     Photos/cat.jpg
-      file, 1.1 MiB (1,234,567 bytes), revision 3, SHA-1 a9993e364706816aba3e25717850c26c9cd0d89d
+      file, image/jpeg, 1.1 MiB (1,234,567 bytes), revision 3, SHA-1 a9993e364706816aba3e25717850c26c9cd0d89d
     held by
       laptop  revision 3, current
       s3      revision 3, is removing it

@@ -277,8 +277,14 @@ fn tag_of(version: u64) -> Tag {
 }
 
 fn file(size: u64, version: u64) -> State {
-    let content =
-        Content { kind: Kind::File, size, mtime_ns: 0, executable: false, checksum: None };
+    let content = Content {
+        kind: Kind::File,
+        size,
+        mtime_ns: 0,
+        executable: false,
+        checksum: None,
+        media: None,
+    };
     State { content, tag: tag_of(version) }
 }
 
