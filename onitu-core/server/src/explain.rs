@@ -142,6 +142,13 @@ fn statements(question: &Question, facts: &Facts) -> Vec<StatementStatus> {
     statements
 }
 
+/// The media type of a file, as far as it is known: its name tells it, or else its content.
+fn media(facts: &Facts<'_>) -> Option<String> {
+    let is_file = facts.kind.is_none_or(|kind| kind == Kind::File);
+    let told = type_by_name(facts.path.name()).or(facts.media).filter(|_| is_file);
+    told.map(str::to_owned)
+}
+
 /// Why the path is ignored, if it is. Of one that nobody knows, a file is thought first.
 fn ignored(question: &Question) -> Option<String> {
     let Question { path, ignoring, record, .. } = question;
