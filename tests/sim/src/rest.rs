@@ -248,7 +248,10 @@ impl Picture {
         // Each incarnation of a driver tries once to remove a directory that is to leave; what the
         // service has in it for itself stays, and with it the directory.
         let stays = |it: &Record| it.content.kind == Kind::Directory && !it.leaving.is_empty();
-        let waits = |it: &(&Path, &Record)| house.is_out_of_reach(it.0) || stays(it.1);
+        // Whether an order has brought it, a scan may tell before there is room to give it again.
+        let is_doubted = |it: &Record| it.holders.iter().any(|held| held.tag == Tag::UNKNOWN);
+        let waits =
+            |it: &(&Path, &Record)| house.is_out_of_reach(it.0) || stays(it.1) || is_doubted(it.1);
         let out_of_reach = records.iter().filter(waits).map(|(path, _)| path.clone()).collect();
         Self { records, services, in_the_way, out_of_reach }
     }
