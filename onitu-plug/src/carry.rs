@@ -59,7 +59,9 @@ impl<P: Plug> Carrier<'_, P> {
     async fn act(&self) -> Result<Vec<Event>, Fault> {
         let path = &self.order.path;
         self.check_basis()?;
-        self.check_ignored().await?;
+        if self.check_ignored().await? {
+            return Ok(vec![self.gone()]);
+        }
         match &self.order.action {
             Action::Pull { revision, content, expect, sources } => {
                 let state = self.pull(*revision, content, *expect, sources).await?;

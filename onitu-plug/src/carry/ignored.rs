@@ -9,8 +9,9 @@ use crate::plug::{Found, Plug};
 
 impl<P: Plug> Carrier<'_, P> {
     /// Fails if what the order is about is ignored here. Whoever gave the order knew less, or more:
-    /// it is given again, if it is still due.
-    pub(super) async fn check_ignored(&self) -> Result<(), Fault> {
+    /// it is given again, if it is still due. Answers whether what is to be removed is gone already,
+    /// because something that is ignored stands in its place.
+    pub(super) async fn check_ignored(&self) -> Result<bool, Fault> {
         let (path, filter) = (&self.order.path, &self.shared.filter);
         let kind = match &self.order.action {
             Action::MakeDirectory { .. } => Kind::Directory,
@@ -20,12 +21,20 @@ impl<P: Plug> Carrier<'_, P> {
             Action::Pull { content, .. } | Action::Rename { content, .. } => content.kind,
             Action::Remove { .. } | Action::SetAside { .. } | Action::Hash { .. } => {
                 if !filter.covers(path, Kind::File) && !filter.covers(path, Kind::Directory) {
-                    return Ok(());
+                    return Ok(false);
                 }
-                self.plug().look(path).await?.map_or(Kind::File, |state| state.content.kind)
+                let found = self.plug().look(path).await?;
+                let kind = found.map_or(Kind::File, |state| state.content.kind);
+                if let (Action::Remove { expect }, Some(state)) = (&self.order.action, found)
+                    && filter.covers(path, kind)
+                    && state.tag != *expect
+                {
+                    return Ok(true);
+                }
+                kind
             }
         };
-        if filter.covers(path, kind) { Err(ignored(path)) } else { Ok(()) }
+        if filter.covers(path, kind) { Err(ignored(path)) } else { Ok(false) }
     }
 
     /// Something that is ignored stands where something else shall be.

@@ -332,12 +332,14 @@ async fn what_travels_tells_its_media_type_where_its_name_does_not() {
         ("large.png", 3 * MIB, None),
     ] {
         let bytes = [&png[..], &noise(size)].concat();
-        let state = pair.source.put(&path(name), Kind::File, bytes);
+        let state = pair.source.put(&path(name), Kind::File, bytes.clone());
         let placed = pair.fetch(&path(name), state).await.expect("fetched");
         assert_eq!(placed.content.media, expected, "{name}");
         // What is on record of it stays.
+        let again = path(&format!("again-{name}"));
+        let state = pair.source.put(&again, Kind::File, bytes);
         let known = Content { media: Some(Media::NONE), ..state.content };
-        let placed = pair.fetch(&path(name), State { content: known, ..state }).await;
+        let placed = pair.fetch(&again, State { content: known, ..state }).await;
         assert_eq!(placed.expect("fetched").content.media, Some(Media::NONE), "{name}");
     }
 }

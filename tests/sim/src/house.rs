@@ -297,7 +297,8 @@ impl House {
         // other way round.
         let ignoring = self.ignoring();
         let is_in_the_way = |above: &Path| {
-            let kind = records.get(above).map(|record| record.content.kind);
+            let living = records.get(above).filter(|record| !record.gone);
+            let kind = living.map(|record| record.content.kind);
             kind.is_some()
                 && self.present_members().any(|member| {
                     let stands = member.storage.thing(above).map(|thing| kind_of(&thing));
