@@ -104,6 +104,15 @@ pub fn play(
             commit.pending.insert((ended.service, ended.path.clone()), false);
         }
     }
+    if world.may_evict() {
+        // It may have been what kept its directory from leaving: that has to be looked at.
+        for (service, path) in &round.released {
+            if let Some(parent) = path.parent().filter(|parent| !parent.is_root()) {
+                let commit = round.commits.entry(Shard::of(&parent)).or_default();
+                commit.pending.insert((*service, parent), true);
+            }
+        }
+    }
     round
 }
 

@@ -268,3 +268,19 @@ fn a_failure_that_settled_the_matter_is_no_trouble() {
         assert_eq!(is_over(need, fault), over, "{need:?} {fault:?}");
     }
 }
+
+#[test]
+fn the_directory_of_what_has_left_is_looked_at_before_everything_counts_as_done() {
+    let events = [arrived(A, 1, seen("d/x", "x", 1)), arrived(B, 1, seen("d/x", "x", 2))];
+    let pending_of = |world: &World| {
+        let mut records = paths_needed(&events).into_iter().map(|path| (path, None)).collect();
+        play(world, &mut records, &events, 7, |_| false);
+        let left = Event::Gone { path: path("d/x"), order: Some(5), moved_to: None };
+        let round = play(world, &mut records, &[arrived(B, 2, left)], 8, |_| false);
+        let commit = round.commits.get(&Shard::of(&path("d")));
+        commit.and_then(|commit| commit.pending.get(&(B, path("d"))).copied())
+    };
+    let only_a = world_of(Mode::Sync, Some("sync everything to a\nkeep \"d/**\" only on a"));
+    assert_eq!(pending_of(&only_a), Some(true));
+    assert_eq!(pending_of(&world()), None, "no directory ever leaves");
+}
