@@ -18,6 +18,11 @@ pub fn now_ms() -> u64 {
     wall_ms()
 }
 
+/// Nanoseconds since the Unix epoch, to the millisecond.
+pub fn now_ns() -> i64 {
+    i64::try_from(now_ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one reader of the wall clock")]
 fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -43,6 +43,16 @@ pub fn conflict_paths(
     tries.map(move |(sum, digits)| conflict_path(path, service, sum, digits))
 }
 
+/// The path whose name the copy at `path` has lost, if `path` is named like the copy of a conflict.
+pub fn original_path(path: &Path) -> Option<Path> {
+    let (stem, extension) = split_name(path.name());
+    let original = without_mark(stem);
+    if original.len() == stem.len() {
+        return None;
+    }
+    path.parent()?.join(&format!("{original}{extension}")).ok()
+}
+
 /// Stem and extension (with its dot); a leading dot begins no extension.
 pub(crate) fn split_name(name: &str) -> (&str, &str) {
     match name.rfind('.') {
@@ -91,6 +101,18 @@ mod tests {
         assert_eq!(names.len(), DIRECTORIES_MAX as usize + 3, "each name once");
         let of_file = conflict_paths(&path, "nas", Some(Checksum::of(b"abc")));
         assert_eq!(of_file.map(|path| path.as_str().len()).collect::<Vec<_>>(), [24, 29, 37, 57]);
+    }
+
+    #[test]
+    fn the_original_of_a_copy_is_told_by_its_name() {
+        let original = |path: &str| {
+            original_path(&Path::new(path).expect("valid")).map(|path| path.to_string())
+        };
+        assert_eq!(
+            original("d/report (conflict nas a9993e3).txt").as_deref(),
+            Some("d/report.txt")
+        );
+        assert_eq!(original("d (conflict x)/report.txt"), None);
     }
 
     #[test]

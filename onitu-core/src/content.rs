@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha1::{Digest, Sha1};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::hex;
+use crate::{Media, hex};
 
 /// What kind of thing a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -126,12 +126,22 @@ pub struct Content {
     pub executable: bool,
     /// Of its bytes; nothing while no one has read them all yet, and for a directory.
     pub checksum: Option<Checksum>,
+    /// What its first bytes were found to be; nothing while no one has looked, and where the name
+    /// tells a media type.
+    #[serde(default, with = "crate::media::text", skip_serializing_if = "Option::is_none")]
+    pub media: Option<Media>,
 }
 
 impl Content {
     /// A directory.
-    pub const DIRECTORY: Self =
-        Self { kind: Kind::Directory, size: 0, mtime_ns: 0, executable: false, checksum: None };
+    pub const DIRECTORY: Self = Self {
+        kind: Kind::Directory,
+        size: 0,
+        mtime_ns: 0,
+        executable: false,
+        checksum: None,
+        media: None,
+    };
 
     /// Whether both are known to be the same bytes of the same kind; [`None`] while a checksum
     /// that would be needed is unknown.
@@ -146,6 +156,12 @@ impl Content {
             (Some(mine), Some(theirs)) => Some(mine == theirs),
             _ => None,
         }
+    }
+
+    /// Takes over what is known of its bytes by `same`, which has the same ones.
+    pub fn learn(&mut self, same: &Self) {
+        self.checksum = self.checksum.or(same.checksum);
+        self.media = self.media.or(same.media);
     }
 
     /// Whether mtime and the executable bit agree (as far as the kind has them).
@@ -169,7 +185,7 @@ mod tests {
     use super::*;
 
     fn file(size: u64, checksum: Option<Checksum>) -> Content {
-        Content { kind: Kind::File, size, mtime_ns: 1, executable: false, checksum }
+        Content { kind: Kind::File, size, mtime_ns: 1, executable: false, checksum, media: None }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Path;
 use crate::held::{Approval, Review};
+use crate::plan::{Plan, PlanQuestion};
 use crate::resolve::{Keep, Resolution};
 use crate::status::{ConflictStatus, Entry, Explanation, ProcessStatus, Status};
 use crate::trash::{RestoreQuestion, RestoredStatus, TrashQuestion, TrashedStatus};
@@ -69,8 +70,12 @@ pub enum ToCore {
     Settled,
     /// The tree below a path.
     Ls(Path),
-    /// Why a path is where it is.
-    Explain(Path),
+    /// Why a path is where it is, or would be.
+    Explain(Box<Supposed>),
+    /// What rules would change.
+    Plan(PlanQuestion),
+    /// Remove what the plan of this id lists, if it still comes out the same.
+    Apply(String),
     /// Conflicts not ended.
     Conflicts,
     /// Read the configuration again.
@@ -97,6 +102,21 @@ pub enum ToCore {
         /// What to go on with.
         keep: Keep,
     },
+}
+
+/// A path to explain, and what to suppose of it instead of what is on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supposed {
+    /// Where.
+    pub path: Path,
+    /// In bytes.
+    pub size: Option<u64>,
+    /// Seconds since it was modified.
+    pub age_s: Option<u64>,
+    /// Name of the service on which it was first seen.
+    pub from: Option<String>,
+    /// Its media type.
+    pub media: Option<String>,
 }
 
 /// What may be asked about verification.
@@ -154,6 +174,8 @@ pub enum FromCore {
         /// 1, or 78 for a bad configuration.
         code: u8,
     },
+    /// To [`ToCore::Plan`].
+    Plan(Box<Plan>),
     /// To [`ToCore::Approve`] without a verdict.
     Held(Box<Review>),
     /// To [`ToCore::Trash`]: many lines of these, then [`FromCore::Done`] with what else there is

@@ -16,17 +16,24 @@ pub mod entries;
 mod fault;
 pub mod held;
 mod hex;
+pub mod ignore;
+#[cfg(feature = "rules")]
+mod in_force;
 pub mod limits;
 pub mod manifest;
+mod media;
 pub mod message;
 mod need;
 mod path;
+pub mod plan;
 mod record;
 pub mod resolve;
 #[cfg(feature = "rules")]
 pub mod rules;
 mod service;
 mod shard;
+#[cfg(feature = "rules")]
+pub mod size;
 pub mod status;
 pub mod store;
 pub mod trash;
@@ -35,8 +42,11 @@ pub mod verify;
 
 pub use content::{Checksum, Content, Hasher, Kind, State, Tag};
 pub use fault::{Fault, FaultKind};
-pub use need::{Need, need};
+#[cfg(feature = "rules")]
+pub use in_force::InForce;
+pub use media::Media;
+pub use need::{Need, Wish, need};
 pub use path::{InvalidPath, Path};
 pub use record::{Holder, Record, UnpackError};
-pub use service::{Mode, Service, ServiceId};
+pub use service::{AT, Mode, Service, ServiceId};
 pub use shard::Shard;

@@ -16,51 +16,117 @@ pub enum Need {
     Place,
     /// Remove what is held here; it was deleted elsewhere.
     Remove,
+    /// Remove what is held here: the rules have it elsewhere, and everybody who should holds it.
+    Evict,
     /// Give what is held here its conflict name.
     SetAside,
     /// Something else is held here, but whether it differs is unknown until a holder of the
     /// current revision has told its checksum.
     AwaitChecksum,
-    /// Tell what is there, with its checksum: another service's content waits to be compared with it,
-    /// or it is to take the place of a content that nobody has any more.
+    /// Tell what is held here, with its checksum: another service's content waits to be compared,
+    /// or whether it is still there is in doubt.
     Hash,
 }
 
-/// What `record` asks of `service`; `target` tells whether the rules place the path there. A
-/// service that holds a path gets its updates even where it is no target.
-pub fn need(record: &Record, service: ServiceId, target: bool) -> Need {
-    let held = record.holder(service);
-    match held {
-        Some(_) if record.is_orphan() => Need::Hash,
-        Some(holder) if holder.revision == Holder::FOREIGN => {
-            if awaits_checksum(record) {
-                Need::AwaitChecksum
-            } else {
-                Need::SetAside
-            }
-        }
-        Some(_) if record.gone => Need::Remove,
-        None if record.gone => Need::Nothing,
-        Some(holder) if holder.revision == record.revision => {
-            if awaits_checksum(record) && record.holders.iter().any(is_foreign) {
-                Need::Hash
-            } else {
-                Need::Nothing
-            }
-        }
-        Some(_) => Need::Place,
-        None if target => Need::Place,
-        None => Need::Nothing,
+/// What the rules in force want of one path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// The services that should hold it, in ascending order.
+    pub targets: Vec<ServiceId>,
+    /// The only services that may ever hold it; [`None`] where nothing is restricted.
+    pub only: Option<Vec<ServiceId>>,
+    /// Services from which it is to be removed once every target holds it.
+    pub evicted: Vec<ServiceId>,
+    /// Services from which the rules would have it removed, if a person had approved of it.
+    pub unapproved: Vec<ServiceId>,
+    /// Whether it is none of Onitu's business.
+    pub excluded: bool,
+    /// How many copies every removal must leave among whom.
+    pub copies: Vec<(usize, Vec<ServiceId>)>,
+    /// When time alone makes this another wish, in nanoseconds since the epoch.
+    pub changes_at_ns: Option<i64>,
+}
+
+impl Wish {
+    /// That these services hold it, and nothing else.
+    pub fn of(targets: Vec<ServiceId>) -> Self {
+        Self { targets, ..Self::default() }
     }
+
+    /// Whether `service` may never get a byte of it.
+    pub fn forbids(&self, service: ServiceId) -> bool {
+        self.only.as_ref().is_some_and(|only| !only.contains(&service))
+    }
+
+    /// Whether every target certainly holds the current revision, and enough copies would be left
+    /// if `service`, which is none, had no more.
+    pub fn is_kept_without(&self, record: &Record, service: ServiceId) -> bool {
+        let keeps = |other: &&ServiceId| {
+            **other != service && record.is_current_on(**other) && !record.is_leaving(**other)
+        };
+        let are_left =
+            |(count, among): &(usize, Vec<ServiceId>)| among.iter().filter(keeps).count() >= *count;
+        let is_held = !self.targets.is_empty() && self.targets.iter().all(|other| keeps(&other));
+        is_held && self.copies.iter().all(are_left)
+    }
+
+    /// Whether `service` is to remove what it holds as soon as what the others hold is verified.
+    fn is_due(&self, record: &Record, service: ServiceId) -> bool {
+        !record.gone && self.evicted.contains(&service) && self.is_kept_without(record, service)
+    }
+}
+
+/// What `record` asks of `service`, given what the rules want. A service that holds a path gets its
+/// updates even where it is no target, unless it may never hold it.
+pub fn need(record: &Record, service: ServiceId, wish: &Wish) -> Need {
+    if wish.excluded {
+        return Need::Nothing;
+    }
+    let Some(held) = record.holder(service) else {
+        let wanted = wish.targets.contains(&service) && !wish.forbids(service);
+        let is_somewhere = !record.gone && !record.holders.is_empty();
+        return if wanted && is_somewhere { Need::Place } else { Need::Nothing };
+    };
+    if record.is_orphan() {
+        // What is left is the best there is; its holder says what that is.
+        return Need::Hash;
+    }
+    if is_foreign(&held) {
+        return if awaits_checksum(record) { Need::AwaitChecksum } else { Need::SetAside };
+    }
+    if record.gone {
+        return Need::Remove;
+    }
+    if wish.is_due(record, service) {
+        return if is_verified(record) { Need::Evict } else { Need::Nothing };
+    }
+    if held.revision == record.revision {
+        of_current(record, service, wish)
+    } else if wish.forbids(service) {
+        Need::Nothing
+    } else {
+        Need::Place
+    }
+}
+
+/// What a holder of the current revision has to do.
+fn of_current(record: &Record, service: ServiceId, wish: &Wish) -> Need {
+    let waits = |held: &Holder| is_foreign(held) || wish.is_due(record, held.service);
+    let is_asked = awaits_checksum(record) && record.holders.iter().any(waits);
+    // An order to remove it may have been carried out and never told.
+    let is_doubted = record.is_leaving(service) && record.content.kind != Kind::Directory;
+    if is_asked || is_doubted { Need::Hash } else { Need::Nothing }
+}
+
+/// Whether what a holder of the current revision holds was compared with the record.
+fn is_verified(record: &Record) -> bool {
+    record.content.kind == Kind::Directory || record.content.checksum.is_some()
 }
 
 /// Whether a content can't be compared with the record's because nobody knows its checksum, and
 /// somebody can be asked for it.
 fn awaits_checksum(record: &Record) -> bool {
-    !record.gone
-        && record.content.kind != Kind::Directory
-        && record.content.checksum.is_none()
-        && record.current_holders().next().is_some()
+    !record.gone && !is_verified(record) && record.current_holders().next().is_some()
 }
 
 fn is_foreign(holder: &Holder) -> bool {
@@ -68,58 +134,4 @@ fn is_foreign(holder: &Holder) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Checksum, Content, Tag};
-
-    const A: ServiceId = ServiceId(1);
-    const B: ServiceId = ServiceId(2);
-
-    fn record(gone: bool, checksum: bool, holders: &[(ServiceId, u64)]) -> Record {
-        let mut record = Record {
-            revision: 3,
-            gone,
-            content: Content {
-                kind: Kind::File,
-                size: 3,
-                mtime_ns: 0,
-                executable: false,
-                checksum: checksum.then(|| Checksum::of(b"abc")),
-            },
-            holders: Vec::new(),
-            moved: None,
-            ancestors: Vec::new(),
-        };
-        for &(service, revision) in holders {
-            record.set_holder(service, revision, Tag::of(b""));
-        }
-        record
-    }
-
-    #[test]
-    fn every_cell() {
-        let live = |holders: &[_]| record(false, true, holders);
-        let bare = |holders: &[_]| record(false, false, holders);
-        let dead = |holders: &[_]| record(true, true, holders);
-        let table = [
-            ("current", live(&[(A, 3)]), A, true, Need::Nothing),
-            ("absent target", live(&[(A, 3)]), B, true, Need::Place),
-            ("absent, no target", live(&[(A, 3)]), B, false, Need::Nothing),
-            ("behind target", live(&[(A, 3), (B, 2)]), B, true, Need::Place),
-            ("behind, no target any more", live(&[(A, 3), (B, 2)]), B, false, Need::Place),
-            ("foreign", live(&[(A, 3), (B, 0)]), B, true, Need::SetAside),
-            ("foreign before the checksum", bare(&[(A, 3), (B, 0)]), B, true, Need::AwaitChecksum),
-            ("asked for the checksum", bare(&[(A, 3), (B, 0)]), A, true, Need::Hash),
-            ("nobody has it any more", live(&[(A, 2), (B, 0)]), A, true, Need::Hash),
-            ("the same, foreign", bare(&[(A, 2), (B, 0)]), B, true, Need::Hash),
-            ("the same, absent", live(&[(A, 2)]), B, true, Need::Place),
-            ("nobody asks", bare(&[(A, 3)]), A, true, Need::Nothing),
-            ("deleted elsewhere", dead(&[(B, 2)]), B, true, Need::Remove),
-            ("deleted here", dead(&[(B, 2)]), A, true, Need::Nothing),
-            ("foreign at a deleted path", dead(&[(B, 0)]), B, true, Need::SetAside),
-        ];
-        for (name, record, service, target, expected) in table {
-            assert_eq!(need(&record, service, target), expected, "{name}");
-        }
-    }
-}
+mod tests;

@@ -27,6 +27,14 @@ pub struct Record {
     /// found to hold may be one of them, placed by a driver that died before it could tell.
     #[serde(default)]
     pub ancestors: Vec<(u64, Checksum)>,
+    /// The service on which the path was first seen; [`None`] for records of before this was kept.
+    #[serde(default)]
+    pub origin: Option<ServiceId>,
+    /// Holders that were or may just be ordered to remove what they hold because the rules have it
+    /// elsewhere, and the incarnation of the driver that was told: what is missing there was
+    /// deleted by nobody. Committed before the order leaves.
+    #[serde(default)]
+    pub leaving: Vec<(ServiceId, u64)>,
 }
 
 /// A service that holds something at a path.
@@ -59,6 +67,8 @@ impl Record {
             holders: Vec::new(),
             moved: None,
             ancestors: Vec::new(),
+            origin: None,
+            leaving: Vec::new(),
         }
     }
 
@@ -102,8 +112,26 @@ impl Record {
         self.holders.iter().copied().find(|holder| holder.service == service)
     }
 
-    /// Notes that `service` holds `revision` in the state `tag`.
+    /// The incarnation of the driver of `service` that was told to remove what it holds here.
+    pub fn leaving(&self, service: ServiceId) -> Option<u64> {
+        self.leaving.iter().find(|(who, _)| *who == service).map(|(_, epoch)| *epoch)
+    }
+
+    /// Whether `service` may have removed what it is noted to hold, by order.
+    pub fn is_leaving(&self, service: ServiceId) -> bool {
+        self.leaving(service).is_some()
+    }
+
+    /// Notes that the driver of `service`, in its incarnation `epoch`, is to remove what it holds.
+    pub fn set_leaving(&mut self, service: ServiceId, epoch: u64) {
+        self.leaving.retain(|(who, _)| *who != service);
+        let at = self.leaving.partition_point(|(who, _)| *who < service);
+        self.leaving.insert(at, (service, epoch));
+    }
+
+    /// Notes that `service` holds `revision` in the state `tag`, and isn't leaving.
     pub fn set_holder(&mut self, service: ServiceId, revision: u64, tag: Tag) {
+        self.leaving.retain(|(who, _)| *who != service);
         let holder = Holder { service, revision, tag };
         match self.holders.binary_search_by_key(&service, |held| held.service) {
             Ok(at) => self.holders[at] = holder,
@@ -114,6 +142,7 @@ impl Record {
     /// Notes that `service` holds nothing here; whether it did.
     pub fn drop_holder(&mut self, service: ServiceId) -> bool {
         let before = self.holders.len();
+        self.leaving.retain(|(who, _)| *who != service);
         self.holders.retain(|holder| holder.service != service);
         self.holders.len() != before
     }

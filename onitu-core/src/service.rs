@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Path;
+
 /// A service's number: small, given once per name by the Core, never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -44,4 +46,29 @@ pub struct Service {
     pub paused: bool,
     /// The driver's own options, validated against its manifest, paths made absolute.
     pub options: BTreeMap<String, serde_json::Value>,
+}
+
+/// The option that says where in the tree a service stands.
+pub const AT: &str = "at";
+
+impl Service {
+    /// Most bytes it may hold.
+    pub fn quota_bytes(&self) -> Option<u64> {
+        self.options.get("quota_bytes").and_then(serde_json::Value::as_u64)
+    }
+
+    /// The directory of the tree at which its root stands.
+    pub fn at(&self) -> Path {
+        let at = self.options.get(AT).and_then(serde_json::Value::as_str);
+        at.and_then(|at| Path::new(at).ok()).unwrap_or_else(Path::root)
+    }
+
+    /// Whether anything can ever stand at `path` on it: below the directory at which it stands; that
+    /// one, and those that lead to it, always do.
+    pub fn reaches(&self, path: &Path) -> bool {
+        !self.options.contains_key(AT) || {
+            let at = self.at();
+            path.is_within(&at) || at.is_within(path)
+        }
+    }
 }

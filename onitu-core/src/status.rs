@@ -59,6 +59,9 @@ pub struct Report {
     pub verify: Option<VerifyStatus>,
     /// How far the scheduled verification is.
     pub verify_cycle: Option<Cycle>,
+    /// The version of what is ignored that it goes by; of the Referee's report, the one for which
+    /// it has forgotten what is.
+    pub ignoring: u64,
 }
 
 /// A path that can't be synchronized, and why.
@@ -102,6 +105,9 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// Every process under the supervisor.
     pub processes: Vec<ProcessStatus>,
+    /// What is wrong with files that say what is ignored.
+    #[serde(default)]
+    pub problems: Vec<Problem>,
 }
 
 /// The metadata store's part of [`Status`].
@@ -124,6 +130,12 @@ pub struct ServiceStatus {
     pub reason: Option<String>,
     /// Paths it holds, directories included.
     pub files: u64,
+    /// Bytes of these, as far as they are on record.
+    #[serde(default)]
+    pub used_bytes: u64,
+    /// Most bytes it may hold, if that is bounded.
+    #[serde(default)]
+    pub quota_bytes: Option<u64>,
     /// Paths at which it has work to do.
     pub pending: u64,
     /// Of its driver, while it runs.
@@ -187,10 +199,29 @@ pub struct Explanation {
     pub size: u64,
     /// Hexadecimal SHA-1, once known.
     pub checksum: Option<String>,
+    /// The media type that rules go by: what the name's extension stands for, else what the content
+    /// was found to be; empty if that is none that is known, nothing while nobody has looked.
+    #[serde(default)]
+    pub media: Option<String>,
     /// Who holds which revision.
     pub holders: Vec<HolderStatus>,
     /// Names of the services that should hold it.
     pub targets: Vec<String>,
+    /// If it is restricted: names of the only services that may ever hold it.
+    #[serde(default)]
+    pub only: Option<Vec<String>>,
+    /// Whether the rules exclude it: it is not touched anywhere.
+    #[serde(default)]
+    pub excluded: bool,
+    /// When its age alone changes what the rules say, in milliseconds since the epoch.
+    #[serde(default)]
+    pub changes_at_ms: Option<u64>,
+    /// Why it is ignored, if it is.
+    #[serde(default)]
+    pub ignored: Option<String>,
+    /// The file the rules stand in, if a file told them.
+    #[serde(default)]
+    pub rules_file: Option<String>,
     /// The statements that placed it.
     pub statements: Vec<StatementStatus>,
     /// What is still to be done, and why.
@@ -206,17 +237,24 @@ pub struct HolderStatus {
     pub revision: u64,
     /// Whether it is the current revision.
     pub current: bool,
+    /// Whether it is removing what it holds, because the rules have it elsewhere.
+    #[serde(default)]
+    pub leaving: bool,
 }
 
 /// A rule in an [`Explanation`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatementStatus {
-    /// In the rules' text, from 1; 0 for the default without rules.
+    /// In [`Explanation::rules_file`], or in the rules' text without one, from 1; 0 for the default
+    /// without rules.
     pub line: usize,
     /// As written.
     pub text: String,
     /// Whether it matches the path.
     pub matches: bool,
+    /// If its globs match and its condition doesn't: the part of the condition that isn't met.
+    #[serde(default)]
+    pub unmet: Option<String>,
 }
 
 /// Work left in an [`Explanation`].
@@ -228,6 +266,9 @@ pub struct PendingStatus {
     pub work: String,
     /// Why it is not done yet.
     pub reason: String,
+    /// Since when it has been left to do, in milliseconds since the epoch, once that is on record.
+    #[serde(default)]
+    pub since_ms: Option<u64>,
 }
 
 /// One line of `onitu conflicts --json`.

@@ -11,12 +11,13 @@ use onitu_core::{Checksum, Content, Fault, FaultKind, Kind, Path, State, Tag};
 use tokio::sync::Notify;
 
 use crate::hints::Hint;
-use crate::look::checksum;
 use crate::plug::Plug;
+use crate::read::{checksum, read_whole};
 use crate::service::Shared;
 use crate::transfer::{Failure, Puller, Side, Wanted};
 
 mod aside;
+mod ignored;
 
 /// Carries out `order` and announces how it ended. `overtaken` tells that the record has changed since.
 pub(crate) async fn carry_out<P: Plug>(
@@ -58,6 +59,9 @@ impl<P: Plug> Carrier<'_, P> {
     async fn act(&self) -> Result<Vec<Event>, Fault> {
         let path = &self.order.path;
         self.check_basis()?;
+        if self.check_ignored().await? {
+            return Ok(vec![self.gone()]);
+        }
         match &self.order.action {
             Action::Pull { revision, content, expect, sources } => {
                 let state = self.pull(*revision, content, *expect, sources).await?;
@@ -73,8 +77,11 @@ impl<P: Plug> Carrier<'_, P> {
                 self.rename(*revision, content, from, *expect_from, *expect).await
             }
             Action::Remove { expect } => {
-                self.plug().remove(path, *expect).await?;
-                Ok(vec![self.gone()])
+                let removed = self.plug().remove(path, *expect).await;
+                if removed.as_ref().is_err_and(|fault| fault.kind == FaultKind::NotEmpty) {
+                    self.tell_what_is_left().await;
+                }
+                removed.map(|()| vec![self.gone()])
             }
             Action::SetAside { expect, unless } => self.set_aside(*expect, *unless).await,
             Action::Hash { expect } => {
@@ -83,7 +90,7 @@ impl<P: Plug> Carrier<'_, P> {
                     .await?
                     .ok_or_else(|| Fault::new(FaultKind::Changed, format!("`{path}` is gone")))?;
                 if state.content.kind != Kind::Directory {
-                    state.content.checksum = Some(checksum(self.plug(), path, &state).await?);
+                    state.content = read_whole(self.plug(), path, &state).await?;
                 }
                 Ok(vec![self.seen(state)])
             }
@@ -208,11 +215,11 @@ impl<P: Plug> Carrier<'_, P> {
             return Ok(None);
         }
         let path = &self.order.path;
-        let sum = match here.checksum {
-            Some(sum) => sum,
-            None => checksum(self.plug(), path, &state).await?,
+        let here = match here.checksum {
+            Some(_) => here,
+            None => read_whole(self.plug(), path, &state).await?,
         };
-        if Some(sum) != content.checksum {
+        if here.checksum != content.checksum {
             return Ok(None);
         }
         let mut state = if here.same_attributes(content) {
@@ -220,7 +227,7 @@ impl<P: Plug> Carrier<'_, P> {
         } else {
             self.plug().set_attributes(path, state.tag, content).await?
         };
-        state.content.checksum = Some(sum);
+        state.content.learn(&here);
         Ok(Some(state))
     }
 
@@ -248,7 +255,7 @@ impl<P: Plug> Carrier<'_, P> {
             state = self.plug().set_attributes(path, state.tag, content).await?;
         }
         self.look_at_parent(expect);
-        state.content.checksum = content.checksum;
+        state.content.learn(content);
         let gone = Event::Gone { path: from.clone(), order: None, moved_to: Some(path.clone()) };
         Ok(vec![self.placed(state, revision, content), gone])
     }
@@ -261,13 +268,11 @@ impl<P: Plug> Carrier<'_, P> {
             return Ok(vec![self.gone()]);
         };
         let is_directory = state.content.kind == Kind::Directory;
-        let sum = if is_directory {
-            // It takes along what is in it, and has no bytes to be named after.
-            Checksum::of(b"")
-        } else {
-            checksum(self.plug(), path, &state).await?
-        };
-        state.content.checksum = (!is_directory).then_some(sum);
+        if !is_directory {
+            state.content = read_whole(self.plug(), path, &state).await?;
+        }
+        // A directory takes along what is in it, and has no bytes to be named after.
+        let sum = state.content.checksum.unwrap_or_else(|| Checksum::of(b""));
         if !is_directory && Some(sum) == unless {
             return Ok(vec![self.seen(state)]);
         }
@@ -294,7 +299,7 @@ impl<P: Plug> Carrier<'_, P> {
                     other
                 }
             };
-            there.content.checksum = state.content.checksum;
+            there.content.learn(&state.content);
             if is_directory {
                 self.shared.hints.tell(path.clone(), Hint::Tree);
                 self.shared.hints.tell(kept.clone(), Hint::Tree);
@@ -326,12 +331,16 @@ impl<P: Plug> Carrier<'_, P> {
                     self.shared.hints.tell(path.clone(), Hint::Changed);
                     vec![Event::Failed { path, order, fault }]
                 }
+                Some(state) if self.shared.filter.covers(&path, state.content.kind) => {
+                    vec![Event::Failed { fault: self.in_the_way(state.content.kind), path, order }]
+                }
                 Some(mut state) => {
                     if state.content.kind == Kind::Directory {
                         // A look finds nothing new in it after this, and wouldn't go into it.
                         self.shared.hints.tell(path.clone(), Hint::Tree);
                     } else {
-                        state.content.checksum = checksum(self.plug(), &path, &state).await.ok();
+                        let read = read_whole(self.plug(), &path, &state).await;
+                        state.content = read.unwrap_or(state.content);
                     }
                     vec![self.seen(state)]
                 }

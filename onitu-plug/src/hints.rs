@@ -34,6 +34,8 @@ pub struct Hints {
     shared: Arc<Shared>,
     /// Whether paths are told as the service spells them, and some stand for others.
     decodes: bool,
+    /// The directory of the tree at which the service stands that tells them.
+    at: Option<Path>,
 }
 
 #[derive(Default)]
@@ -58,16 +60,27 @@ pub struct Gathered {
 impl Hints {
     /// The same, for a watcher that tells the names under which a service holds paths.
     pub(crate) fn decoding(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), decodes: true }
+        Self { decodes: true, ..self.clone() }
     }
 
-    fn meant(&self, path: Path) -> Path {
-        if self.decodes { twin::decode_path(&path) } else { path }
+    /// The same, for a watcher of a service that stands at a directory of the tree.
+    pub(crate) fn mounted(&self, at: &Path) -> Self {
+        Self { at: Some(at.clone()).filter(|at| !at.is_root()), ..self.clone() }
+    }
+
+    /// [`None`] for a path that is too long where it would stand.
+    fn meant(&self, path: Path) -> Option<Path> {
+        let path = if self.decodes { twin::decode_path(&path) } else { path };
+        match &self.at {
+            None => Some(path),
+            Some(at) if path.is_root() => Some(at.clone()),
+            Some(at) => at.join(path.as_str()).ok(),
+        }
     }
 
     /// `path` may have changed.
     pub fn tell(&self, path: Path, hint: Hint) {
-        let path = self.meant(path);
+        let Some(path) = self.meant(path) else { return };
         self.with(|gathered| gathered.tell(path, hint));
     }
 
@@ -75,7 +88,9 @@ impl Hints {
     pub fn tell_all(&self, told: impl IntoIterator<Item = (Path, Hint)>) {
         self.with(|gathered| {
             for (path, hint) in told {
-                gathered.tell(self.meant(path), hint);
+                if let Some(path) = self.meant(path) {
+                    gathered.tell(path, hint);
+                }
             }
         });
     }
@@ -92,9 +107,13 @@ impl Hints {
 
     /// Shows a problem with one name (as text, it may be no path), or takes it back.
     pub fn problem(&self, name: impl Into<String>, fault: Option<onitu_core::Fault>) {
+        let name = match &self.at {
+            None => name.into(),
+            Some(at) => format!("{at}/{}", name.into()),
+        };
         self.with(|gathered| {
             if gathered.problems.len() < PATHS_MAX {
-                gathered.problems.push((name.into(), fault));
+                gathered.problems.push((name, fault));
             }
         });
     }

@@ -7,10 +7,14 @@ mod brake;
 mod carry;
 mod claim;
 mod control;
+mod filter;
 mod hints;
 mod look;
+mod media;
+mod mount;
 mod orders;
 mod plug;
+mod read;
 mod resolve;
 mod retries;
 #[cfg(feature = "process")]
@@ -27,6 +31,7 @@ mod watching;
 
 pub use bytes::Bytes;
 pub use hints::{Gathered, Hint, Hints};
+pub use mount::Mounted;
 pub use onitu_core::manifest::{Abilities, Manifest, OptionKind, OptionSpec};
 pub use onitu_core::message::VERSION as PROTOCOL_VERSION;
 pub use onitu_core::trash::{TrashPage, TrashQuery, Trashed, Why};

@@ -8,15 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
+use onitu_core::ignore::is_ignore_file;
 use onitu_core::message::Event;
 use onitu_core::{
-    Checksum, Fault, FaultKind, Hasher, Kind, Mode, Path, Record, ServiceId, State, Tag, limits,
+    Content, Fault, FaultKind, Kind, Mode, Path, Record, ServiceId, State, Tag, limits,
 };
 
 use crate::brake::Manner;
 use crate::claim::Claim;
 use crate::hints::Hint;
-use crate::plug::{Plug, Source};
+use crate::media::has_untold_type;
+use crate::plug::Plug;
+use crate::read::{read_head, read_whole};
 use crate::service::Shared;
 
 /// Paths looked at together: their records are fetched at once, their renames recognized.
@@ -61,6 +64,23 @@ pub(crate) async fn look_at<P: Plug>(
     manner: Manner,
 ) -> Result<Looked, Fault> {
     let _busy = shared.begin();
+    // What ignore files say holds for everything that is looked at with them.
+    let (first, suspects): (Vec<_>, Vec<_>) =
+        suspects.into_iter().partition(|(path, _)| is_ignore_file(path));
+    let mut looked = Looked::default();
+    for suspects in [first, suspects] {
+        if !suspects.is_empty() {
+            looked.trees.extend(look_at_once(shared, suspects, manner).await?.trees);
+        }
+    }
+    Ok(looked)
+}
+
+async fn look_at_once<P: Plug>(
+    shared: &Arc<Shared<P>>,
+    suspects: Vec<(Path, Hint)>,
+    manner: Manner,
+) -> Result<Looked, Fault> {
     let mut findings = find(shared, suspects).await?;
     let former = former_names(shared, &findings);
     if !former.is_empty() {
@@ -76,7 +96,7 @@ async fn find<P: Plug>(
 ) -> Result<Vec<Finding>, Fault> {
     let claimed: Vec<(Path, Hint, Claim)> = suspects
         .into_iter()
-        .filter(|(path, _)| !path.is_root())
+        .filter(|(path, _)| !path.is_root() && !shared.is_ignored(path))
         .filter_map(|(path, hint)| {
             let claim = shared.claims.claim_or_mark(&path, hint)?;
             Some((path, hint, claim))
@@ -97,6 +117,11 @@ async fn find<P: Plug>(
         })
         .buffered(LOOKS_AT_ONCE);
     while let Some((mut finding, state)) = looks.next().await {
+        let kind = state.as_ref().ok().and_then(|state| Some(state.as_ref()?.content.kind));
+        let recorded = finding.record.as_ref().map(|record| record.content.kind);
+        if shared.is_ignored_as(&finding.path, kind.or(recorded)) {
+            continue;
+        }
         match state {
             Ok(state) => {
                 if state.is_none() {
@@ -128,7 +153,7 @@ fn former_names<P: Plug>(shared: &Shared<P>, findings: &[Finding]) -> Vec<(Path,
 }
 
 /// The path is no problem any more, if a look was what it waited for.
-fn mended<P: Plug>(shared: &Shared<P>, path: &Path) {
+pub(crate) fn mended<P: Plug>(shared: &Shared<P>, path: &Path) {
     if shared.retries.looked_at(path) {
         shared.problems.clear(path.as_str());
     }
@@ -264,7 +289,9 @@ fn removal<P: Plug>(
     manner: Manner,
 ) -> Option<Event> {
     let (brake, path, record) = (&shared.brake, &finding.path, finding.record.as_ref());
-    if manner.is_unjudged() && moved_to.is_none() {
+    // What was ordered to be removed there was no user's removal.
+    let is_leaving = record.is_some_and(|record| record.is_leaving(shared.id));
+    if manner.is_unjudged() && moved_to.is_none() && !is_leaving {
         let announced = shared.announcer.known(path).is_some();
         if brake.waits_for_judgement(record, announced) {
             brake.removed(path.clone(), tag, record);
@@ -273,7 +300,7 @@ fn removal<P: Plug>(
     }
     brake.forget(path);
     let is_file = record.is_none_or(|record| record.content.kind != Kind::Directory);
-    if manner == Manner::Judged && is_file && moved_to.is_none() {
+    if manner == Manner::Judged && is_file && moved_to.is_none() && !is_leaving {
         brake.told_removal(path);
     }
     Some(Event::Gone { path: path.clone(), order: None, moved_to })
@@ -311,7 +338,7 @@ async fn describe<P: Plug>(
     shared: &Shared<P>,
     finding: &Finding,
     mut state: State,
-    moved: Option<(Path, Option<Checksum>)>,
+    moved: Option<(Path, Option<Content>)>,
 ) -> Result<Option<Event>, Fault> {
     let path = &finding.path;
     let content = finding.record.as_ref().filter(|record| record.is_current_on(shared.id));
@@ -326,7 +353,7 @@ async fn describe<P: Plug>(
             return Ok(None);
         }
         // Written within the same clock tick: only the bytes can tell.
-        state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
+        state.content = read_whole(shared.plug.as_ref(), path, &state).await?;
         if state.content.checksum == recorded {
             return Ok(None);
         }
@@ -334,18 +361,22 @@ async fn describe<P: Plug>(
             return rotten(shared, path, state).await;
         }
     }
-    let (moved_from, known_sum) = moved.map_or((None, None), |(from, sum)| (Some(from), sum));
-    state.content.checksum = state.content.checksum.or(known_sum);
+    let (moved_from, known) = moved.map_or((None, None), |(from, known)| (Some(from), known));
+    if let Some(known) = known {
+        state.content.learn(&known);
+        state.content.media = known.media.filter(|_| has_untold_type(path, state.content.kind));
+    }
     if state.content.kind != Kind::Directory && state.content.checksum.is_none() {
         let touched_only = content.is_some_and(|content| content.size == state.content.size);
         // Who isn't known to hold what is recorded may hold it, or an earlier revision, all the
         // same: only the bytes can tell.
         let is_behind = finding.record.is_some() && content.is_none();
         if touched_only || is_behind || state.content.size <= limits::INLINE_BYTES_MAX {
-            state.content.checksum = Some(checksum(shared.plug.as_ref(), path, &state).await?);
+            state.content = read_whole(shared.plug.as_ref(), path, &state).await?;
         } else {
             // A file nobody may read is this service's problem, not that of all who would pull it.
-            drop(shared.plug.read(path, state.tag, 0).await?);
+            let mut source = shared.plug.read(path, state.tag, 0).await?;
+            state.content.media = read_head(&mut source, path, state.content.kind).await?;
         }
     }
     let path = path.clone();
@@ -375,48 +406,17 @@ async fn rotten<P: Plug>(
     Ok(Some(Event::Rotten { path: path.clone(), state }))
 }
 
-/// The checksum of what stands at `path` in exactly this state.
-pub(crate) async fn checksum<P: Plug>(
-    plug: &P,
-    path: &Path,
-    state: &State,
-) -> Result<Checksum, Fault> {
-    let mut source = plug.read(path, state.tag, 0).await?;
-    let mut hasher = Hasher::default();
-    let mut size = 0;
-    loop {
-        let bytes = source.next(limits::CHUNK_BYTES_MIN * 4).await?;
-        if bytes.is_empty() {
-            break;
-        }
-        size += bytes.len() as u64;
-        hasher.update(&bytes);
-    }
-    let told = state.content.size;
-    if size != told {
-        let now = plug.look(path).await?;
-        if now.is_some_and(|now| now.tag == state.tag && now.content.size == told) {
-            // It hasn't changed, so it won't ever be otherwise: nobody need look again and again.
-            let message = format!("`{path}` is told to have {told} bytes, but {size} can be read");
-            return Err(Fault::new(FaultKind::Corrupt, message));
-        }
-        let message = format!("`{path}` changed while it was read");
-        return Err(Fault::new(FaultKind::Changed, message));
-    }
-    Ok(hasher.finish())
-}
-
-/// The checksum of what `service` holds under `tag`, if the record knows it. What was announced and
+/// What the record knows of the content that `service` holds under `tag`. What was announced and
 /// isn't committed yet is another state, of which it knows nothing.
-fn sum_of(record: &Record, service: ServiceId, tag: Tag) -> Option<Checksum> {
+fn known_of(record: &Record, service: ServiceId, tag: Tag) -> Option<Content> {
     let held = record.holder(service).filter(|held| held.tag == tag)?;
-    (held.revision == record.revision).then_some(record.content.checksum).flatten()
+    (held.revision == record.revision).then_some(record.content)
 }
 
 #[derive(Default)]
 struct Moves {
-    /// New path → old path, and the checksum the store knows for it.
-    from: BTreeMap<Path, (Path, Option<Checksum>)>,
+    /// New path → old path, and what the store knows of the content.
+    from: BTreeMap<Path, (Path, Option<Content>)>,
     /// Old path → new path.
     to: BTreeMap<Path, Path>,
 }
@@ -440,8 +440,9 @@ fn recognize_moves<P: Plug>(shared: &Shared<P>, findings: &[Finding]) -> Moves {
             continue;
         }
         if let Some(old) = gone.remove(&state.tag) {
-            let sum = old.record.as_ref().and_then(|record| sum_of(record, shared.id, state.tag));
-            moves.from.insert(finding.path.clone(), (old.path.clone(), sum));
+            let known =
+                old.record.as_ref().and_then(|record| known_of(record, shared.id, state.tag));
+            moves.from.insert(finding.path.clone(), (old.path.clone(), known));
             moves.to.insert(old.path.clone(), finding.path.clone());
         }
     }
@@ -450,7 +451,7 @@ fn recognize_moves<P: Plug>(shared: &Shared<P>, findings: &[Finding]) -> Moves {
 
 #[cfg(test)]
 mod tests {
-    use onitu_core::Content;
+    use onitu_core::Checksum;
 
     use super::*;
 
@@ -461,6 +462,7 @@ mod tests {
         let mut record = Record::new(Content { checksum, ..Content::DIRECTORY });
         let [told, announced] = [Tag::of(b"1"), Tag::of(b"2")];
         record.set_holder(service, 1, told);
+        let sum_of = |record: &Record, who, tag| known_of(record, who, tag)?.checksum;
         assert_eq!(sum_of(&record, service, told), checksum);
         assert_eq!(sum_of(&record, service, announced), None, "edited since, and not committed");
         assert_eq!(sum_of(&record, other, told), None);

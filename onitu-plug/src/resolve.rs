@@ -48,7 +48,7 @@ async fn carry_out<P: Plug>(shared: &Arc<Shared<P>>, asked: &ResolveRequest) -> 
         Way::TakeCopy => {
             let mut state = shared.plug.rename(kept, *expect_kept, path, *expect).await?;
             state.content = shared.as_kept(state.content, Some(&copy.content));
-            state.content.checksum = copy.content.checksum;
+            state.content.learn(&copy.content);
             let seen = Event::Seen {
                 path: path.clone(),
                 state,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt, stream};
+use onitu_core::ignore::{FILE_NAME, file_in};
 use onitu_core::store::Cursor;
 use onitu_core::{Fault, FaultKind, Kind, Path, Record, State, Tag};
 use tokio::sync::mpsc;
@@ -59,6 +60,12 @@ pub(crate) async fn scan<P: Plug>(
         if stack.iter().any(|above| root.is_within(above)) {
             continue;
         }
+        if shared.filter.covers(&root, Kind::Directory) {
+            if shared.retries.listed(&root) {
+                shared.problems.clear(root.as_str());
+            }
+            continue;
+        }
         if !root.is_root() {
             tops.push((root.clone(), Hint::Changed));
         }
@@ -85,7 +92,9 @@ pub(crate) async fn scan<P: Plug>(
             .buffered(LISTINGS_AT_ONCE);
         while let Some((expected, listed)) = listings.next().await {
             visited.insert(mark(&expected.directory));
-            compare(shared, &expected, listed?, &mut suspects, &mut stack);
+            let listed = listed?;
+            heed_ignore_file(shared, &expected, &listed).await?;
+            compare(shared, &expected, listed, &mut suspects, &mut stack);
         }
         if suspects.new.len() >= NEW_MAX {
             let new = std::mem::take(&mut suspects.new);
@@ -96,6 +105,23 @@ pub(crate) async fn scan<P: Plug>(
         find_orphans(shared, &visited, &mut suspects).await?;
     }
     settle(shared, suspects).await
+}
+
+/// What an ignore file says that is new here holds before anything else in its directory is looked
+/// at.
+async fn heed_ignore_file<P: Plug>(
+    shared: &Arc<Shared<P>>,
+    expected: &Expected,
+    listed: &Listed,
+) -> Result<(), Fault> {
+    let Listed::Entries(entries, _) = listed else { return Ok(()) };
+    let Some(state) = entries.get(FILE_NAME) else { return Ok(()) };
+    let path = file_in(&expected.directory);
+    let announced = expected.announced.get(&path).copied();
+    if shared.known_tag(&path, announced, expected.records.get(FILE_NAME)) == Some(state.tag) {
+        return Ok(());
+    }
+    look_in_turn(shared, vec![path]).await
 }
 
 /// What a visited directory is remembered by.
@@ -119,6 +145,9 @@ async fn find_orphans<P: Plug>(
         for (directory, records) in missed.iter().zip(listings) {
             for (name, record) in &records {
                 let Ok(path) = directory.join(name) else { continue };
+                if shared.filter.covers(&path, record.content.kind) {
+                    continue;
+                }
                 if let Some(tag) = shared.known_tag(&path, None, Some(record)) {
                     suspects.gone.insert(path, tag);
                 }
@@ -156,7 +185,10 @@ async fn list<P: Plug>(shared: &Shared<P>, directory: &Path) -> Result<Listed, F
                         } else {
                             format!("{directory}/{name}")
                         };
-                        shared.problems.note(&shown, &fault);
+                        let path = directory.join(&name);
+                        if !path.is_ok_and(|path| shared.filter.covers_any(&path)) {
+                            shared.problems.note(&shown, &fault);
+                        }
                         problems.push(name);
                     }
                 }
@@ -209,6 +241,9 @@ fn compare<P: Plug>(
     shared.scanned.fetch_add(entries.len() as u64, Ordering::Relaxed);
     for (name, state) in &entries {
         let Ok(path) = directory.join(name) else { continue };
+        if shared.filter.covers(&path, state.content.kind) {
+            continue;
+        }
         if known_tag(&path, records.get(name)) != Some(state.tag) {
             suspects.new.insert(path.clone(), state.tag);
         }
@@ -222,6 +257,9 @@ fn compare<P: Plug>(
         let record = records.get(name);
         // A name that is there but can't be told is not gone.
         if entries.contains_key(name) || problems.iter().any(|problem| problem == name) {
+            continue;
+        }
+        if shared.is_ignored_as(&path, record.map(|record| record.content.kind)) {
             continue;
         }
         if let Some(tag) = known_tag(&path, record) {

@@ -14,13 +14,14 @@ use onitu_core::{Content, Fault, FaultKind, Mode, Path, Record, ServiceId, Tag};
 use crate::announce::Announcer;
 use crate::brake::Brake;
 use crate::claim::Claims;
+use crate::filter::Filter;
 use crate::hints::Hints;
 use crate::plug::Plug;
 use crate::retries::Retries;
 
 /// Most problems kept for the status; what is beyond is only counted.
 const PROBLEMS_MAX: usize = 1_000;
-const STORE_RETRY_FIRST: Duration = Duration::from_millis(50);
+pub(crate) const STORE_RETRY_FIRST: Duration = Duration::from_millis(50);
 const STORE_RETRY_LAST: Duration = Duration::from_secs(1);
 
 /// One service during one session, and what is known of it.
@@ -38,6 +39,7 @@ pub(crate) struct Shared<P> {
     pub(crate) problems: Problems,
     pub(crate) retries: Retries,
     pub(crate) brake: Brake,
+    pub(crate) filter: Filter,
     pub(crate) abilities: Abilities,
     /// Things under way that a settled service hasn't: looks, scans, orders.
     pub(crate) busy: AtomicUsize,
@@ -84,7 +86,8 @@ impl<P: Plug> Shared<P> {
     }
 
     /// Announces `events`; what was found wrong with the bytes at their paths is no longer there.
-    pub(crate) async fn announce(&self, events: Vec<Event>) {
+    pub(crate) async fn announce(&self, mut events: Vec<Event>) {
+        self.tell_ignore_files(&mut events).await;
         let news =
             events.iter().filter(|event| matches!(event, Event::Seen { .. } | Event::Gone { .. }));
         news.for_each(|event| self.problems.mended(event.path().as_str()));
@@ -150,7 +153,7 @@ impl<P: Plug> Shared<P> {
     }
 }
 
-async fn wait_for_store(error: StoreError, pause: &mut Duration) -> Result<(), Fault> {
+pub(crate) async fn wait_for_store(error: StoreError, pause: &mut Duration) -> Result<(), Fault> {
     if !error.may_pass() {
         return Err(Fault::new(FaultKind::Unavailable, error.to_string()));
     }

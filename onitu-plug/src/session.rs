@@ -17,7 +17,9 @@ use crate::announce::Announcer;
 use crate::brake::{Brake, brake};
 use crate::claim::Claims;
 use crate::control::{UnderWay, control};
+use crate::filter::Filter;
 use crate::hints::Hints;
+use crate::mount::Mounted;
 use crate::orders::Orders;
 use crate::plug::{Plug, Setting};
 use crate::retries::Retries;
@@ -89,7 +91,7 @@ async fn begin<P, F>(
     post: &Post,
     connect: &impl Fn(Setting) -> F,
     epoch: &mut u64,
-) -> Result<Session<Twins<P>>, Fault>
+) -> Result<Session<Mounted<Twins<P>>>, Fault>
 where
     P: Plug,
     F: Future<Output = Result<P, Fault>> + Send,
@@ -103,6 +105,7 @@ where
     let incarnation = post.store.incarnation().await.map_err(|error| away(&error))?;
     let held = post.store.counts().await.map_err(|error| away(&error))?.held;
     let streams = post.store.streams().await.map_err(|error| away(&error))?;
+    let filter = Filter::load(post.store.as_ref()).await.map_err(|error| away(&error))?;
     let known = held.get(&id).is_some_and(|held| *held > 0);
     *epoch = next_epoch(streams.get(&id).map_or(0, |stream| stream.epoch).max(*epoch));
     let option = |name: &str| post.service.options.get(name).and_then(serde_json::Value::as_u64);
@@ -113,8 +116,8 @@ where
         trash_days: trash_days.unwrap_or(TRASH_DAYS),
         trash_size_bytes: option("trash_size_bytes"),
     };
-    let plug = Twins::over(connect(setting).await?);
-    Ok(Session::new(post, plug, *epoch, incarnation))
+    let plug = Mounted::over(Twins::over(connect(setting).await?), post.service.at());
+    Ok(Session::new(post, plug, *epoch, (incarnation, filter)))
 }
 
 /// An incarnation later than `known` and than any other: by the clock, because a store that was
@@ -139,7 +142,7 @@ struct Session<P> {
 }
 
 impl<P: Plug> Session<P> {
-    fn new(post: &Post, plug: P, epoch: u64, incarnation: Incarnation) -> Self {
+    fn new(post: &Post, plug: P, epoch: u64, (incarnation, filter): (Incarnation, Filter)) -> Self {
         let hints = Hints::default();
         let id = post.service.id;
         let shared = Shared {
@@ -156,6 +159,7 @@ impl<P: Plug> Session<P> {
             problems: Problems::default(),
             retries: Retries::default(),
             brake: Brake::new(&post.service),
+            filter,
             busy: AtomicUsize::default(),
             scans: AtomicU64::default(),
             scanned: AtomicU64::default(),
@@ -226,6 +230,7 @@ impl<P: Plug> Session<P> {
         let mut incarnation = self.incarnation.clone();
         loop {
             self.notice_loss(post, &mut incarnation).await;
+            self.shared.adopt_ignoring().await;
             if skipped == 0
                 && let Ok(Some(registry)) = post.store.registry().await
             {
@@ -302,6 +307,7 @@ impl<P: Plug> Session<P> {
             transfers,
             at_ms: clock::now_ms(),
             held,
+            ignoring: shared.filter.version(),
             ..Report::default()
         }
     }

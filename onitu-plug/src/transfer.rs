@@ -101,16 +101,17 @@ pub(crate) struct Failure {
 pub(crate) struct Arrived<P: Plug> {
     sink: P::Sink,
     expect: Option<Tag>,
-    /// As wanted, with its checksum.
+    /// As wanted, with its checksum, and its media type where the name tells none.
     pub(crate) content: Content,
 }
 
 impl<P: Plug> Arrived<P> {
-    /// Puts it in place and tells its new state, checksum included. `Changed`: the destination isn't
+    /// Puts it in place and tells its new state, with what its bytes tell. `Changed`: the destination isn't
     /// as expected, and nothing was put in place.
     pub(crate) async fn place(self) -> Result<State, Fault> {
         let mut state = self.sink.place(self.content, self.expect).await?;
         state.content.checksum = self.content.checksum;
+        state.content.media = self.content.media;
         Ok(state)
     }
 }

@@ -11,13 +11,13 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use onitu_core::message::{Event, Reply};
 use onitu_core::trash::{PAGE_ITEMS_MAX, RESTORES_MAX, Restore, Restored, TrashQuery};
-use onitu_core::{Checksum, Fault, FaultKind, Kind, Path, State, limits};
+use onitu_core::{Checksum, Content, Fault, FaultKind, Kind, Path, State, limits};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::hints::Hint;
-use crate::look::checksum;
 use crate::plug::Plug;
+use crate::read::{checksum, read_whole};
 use crate::service::Shared;
 
 /// Things put back at once; many, so that a driver can do it with one flush.
@@ -132,10 +132,10 @@ async fn put_back<P: Plug>(shared: &Arc<Shared<P>>, item: &Restore) -> Result<Re
     // Before anything is changed: this may fail.
     let record = shared.records(std::slice::from_ref(path)).await?.pop().flatten();
     let mut state = plug.restore(&item.id, path, there.map(|there| there.tag)).await?;
-    state.content.checksum = known(shared, path, &state, sum).await;
+    state.content = known(shared, path, &state, sum).await;
     let recorded = record.as_ref().map(|record| &record.content);
     state.content = shared.as_kept(state.content, recorded);
-    shared.announcer.announce(vec![Event::Restored { path: path.clone(), state }]).await;
+    shared.announce(vec![Event::Restored { path: path.clone(), state }]).await;
     if let Some(parent) = path.parent().filter(|parent| !parent.is_root() && there.is_none()) {
         // It may have been made for this.
         shared.hints.tell(parent, Hint::Changed);
@@ -143,15 +143,16 @@ async fn put_back<P: Plug>(shared: &Arc<Shared<P>>, item: &Restore) -> Result<Re
     Ok(Restored::Placed { replaced: there.is_some() })
 }
 
-/// The checksum of what was put back, where it is cheap to know: else the first transfer tells.
+/// What was put back, with its checksum where that is cheap to know: else the first transfer tells.
 async fn known<P: Plug>(
     shared: &Shared<P>,
     path: &Path,
     state: &State,
     sum: Option<Checksum>,
-) -> Option<Checksum> {
-    if sum.is_some() || state.content.size > limits::INLINE_BYTES_MAX {
-        return sum.or(state.content.checksum);
+) -> Content {
+    let content = Content { checksum: sum.or(state.content.checksum), ..state.content };
+    if sum.is_some() || content.size > limits::INLINE_BYTES_MAX {
+        return content;
     }
-    checksum(shared.plug.as_ref(), path, state).await.ok()
+    read_whole(shared.plug.as_ref(), path, state).await.unwrap_or(content)
 }

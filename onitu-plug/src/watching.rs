@@ -117,6 +117,9 @@ pub(crate) async fn look<P: Plug>(
         let mut now = Vec::new();
         let mut whole = Vec::new();
         for (path, hint) in gathered.paths {
+            if shared.filter.covers_any(&path) {
+                continue;
+            }
             match hint {
                 Hint::Writing => writing.note(path),
                 Hint::Tree => whole.push(path),

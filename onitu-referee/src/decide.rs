@@ -16,6 +16,20 @@
 
 use onitu_core::{Content, Holder, Kind, Mode, Path, Record, ServiceId, State, Tag};
 
+/// Who made an observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Witness {
+    /// The service.
+    pub service: ServiceId,
+    /// How it is used.
+    pub mode: Mode,
+    /// The incarnation of its driver.
+    pub epoch: u64,
+    /// Whether the rules in force have the path removed there: then what is missing was removed by
+    /// Onitu, as far as anybody can tell after a store or a driver has forgotten it.
+    pub is_evicted: bool,
+}
+
 /// What a service was found to hold at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed {
@@ -54,16 +68,14 @@ pub enum Observed {
     Restored(State),
 }
 
-/// The record after `service`, used in `mode`, was found to hold `observed`; [`None`] when nothing
+/// The record after `observed` was found by `witness`; [`None`] when nothing
 /// needs to be remembered of the path. A tombstone that nobody holds any more is still answered: an
 /// order that is under way may place what was deleted, so when to forget it is the caller's to say. The same arguments always give the same record, and an
 /// observation that was taken already changes nothing.
-pub fn decide(
-    record: Option<&Record>,
-    service: ServiceId,
-    mode: Mode,
-    observed: &Observed,
-) -> Option<Record> {
+pub fn decide(record: Option<&Record>, witness: &Witness, observed: &Observed) -> Option<Record> {
+    let Witness { service, mode, .. } = *witness;
+    let still_there = record.and_then(|record| still_there(record, witness, observed));
+    let record = still_there.as_ref().or(record);
     let mode = if has_nobody_behind_it(record, service) { without_backup(mode) } else { mode };
     match observed {
         Observed::Seen { state, placed, moved_from } => match record {
@@ -75,23 +87,30 @@ pub fn decide(
                 }
                 _ => {
                     let (moved_from, restored) = (moved_from.as_ref(), false);
-                    Seen { record, service, mode, state, moved_from, restored }.decide()
+                    let is_doubted = is_doubted(record, witness, state);
+                    Seen { record, service, mode, state, moved_from, restored, is_doubted }.decide()
                 }
             }),
         },
-        Observed::Gone { moved_to } => {
-            record.and_then(|record| after_gone(record, service, mode, moved_to.as_ref()))
-        }
+        Observed::Gone { moved_to } => match record {
+            Some(record) if has_left(record, witness, moved_to.as_ref()) => {
+                Some(without(record, service))
+            }
+            _ => record.and_then(|record| after_gone(record, service, mode, moved_to.as_ref())),
+        },
         Observed::Occupied => record.map(|record| after_occupied(record, service, mode)),
         Observed::Removed if record.is_some_and(|record| record.gone) => {
             record.and_then(|record| after_gone(record, service, mode, None))
         }
-        Observed::Lost | Observed::Removed => record.and_then(|record| after_lost(record, service)),
+        // Should nobody have it any more, it is forgotten when no order may bring it back.
+        Observed::Removed => record.map(|record| without(record, service)),
+        Observed::Lost => record.and_then(|record| after_lost(record, service)),
         Observed::Restored(state) => Some(match record {
             None => first_seen(service, state, None),
             Some(record) => {
                 let (mode, moved_from, restored) = (Mode::Sync, None, true);
-                Seen { record, service, mode, state, moved_from, restored }.decide()
+                let is_doubted = is_doubted(record, witness, state);
+                Seen { record, service, mode, state, moved_from, restored, is_doubted }.decide()
             }
         }),
         Observed::Rotten(state) => record.map(|record| after_rotten(record, service, state)),
@@ -99,6 +118,33 @@ pub fn decide(
             record.map(|record| after_fetched(record, *revision, content))
         }
     }
+}
+
+/// Whether what is missing was removed because the rules have it elsewhere, and deleted by nobody.
+/// A file that went to another name was there to be renamed.
+fn has_left(record: &Record, who: &Witness, moved_to: Option<&Path>) -> bool {
+    let may_have = record.is_leaving(who.service) || who.is_evicted;
+    !record.gone && may_have && moved_to.is_none()
+}
+
+/// Whether an order to remove what `witness` holds went to an earlier incarnation, and something
+/// else stands there now: it may have been written into the empty place, by somebody who knew
+/// nothing of what had been there.
+fn is_doubted(record: &Record, witness: &Witness, state: &State) -> bool {
+    let is_another = record.holder(witness.service).is_some_and(|held| held.tag != state.tag);
+    is_another && record.leaving(witness.service).is_some_and(|told| told != witness.epoch)
+}
+
+/// The record after `witness` was found to hold still what it was to remove.
+fn still_there(record: &Record, witness: &Witness, observed: &Observed) -> Option<Record> {
+    let (Observed::Seen { state, .. } | Observed::Restored(state)) = observed else { return None };
+    let held = record.holder(witness.service)?;
+    let is_there = held.tag == state.tag && record.is_leaving(witness.service);
+    is_there.then(|| {
+        let mut after = record.clone();
+        after.set_holder(held.service, held.revision, held.tag);
+        after
+    })
 }
 
 /// Whether `service` alone has what is recorded, or nobody: then nobody could put anything back there.
@@ -114,6 +160,7 @@ fn without_backup(mode: Mode) -> Mode {
 fn first_seen(service: ServiceId, state: &State, moved_from: Option<&Path>) -> Record {
     let mut record = Record::new(state.content);
     record.set_holder(service, 1, state.tag);
+    record.origin = Some(service);
     record.moved = moved_from.cloned();
     record
 }
@@ -135,8 +182,8 @@ fn after_placed(record: &Record, service: ServiceId, revision: u64, state: &Stat
         return after;
     }
     after.set_holder(service, revision, state.tag);
-    if revision == record.revision && after.content.checksum.is_none() {
-        after.content.checksum = state.content.checksum;
+    if revision == record.revision {
+        after.content.learn(&state.content);
     }
     after
 }
@@ -149,12 +196,14 @@ struct Seen<'a> {
     moved_from: Option<&'a Path>,
     /// By a person, from a trash.
     restored: bool,
+    /// Whoever made this may not have known what the service is noted to hold.
+    is_doubted: bool,
 }
 
 impl Seen<'_> {
     fn decide(&self) -> Record {
         let held = self.record.holder(self.service);
-        let is_current = self.record.is_current_on(self.service);
+        let is_current = self.record.is_current_on(self.service) && !self.is_doubted;
         let same_bytes = self.record.content.same_bytes(&self.state.content);
         if self.restored && is_current {
             // Whoever deletes what stood there before doesn't know of this.
@@ -196,6 +245,7 @@ impl Seen<'_> {
             (_, true) if self.mode != Mode::Backup => self.new_revision(),
             (Some(true), _) if self.is_executable_as_recorded() => self.holder_of_current(),
             (Some(true), _) => self.attributes_behind(),
+            _ if self.is_orphaned() => self.new_revision(),
             _ => self.conflict(),
         }
     }
@@ -225,12 +275,12 @@ impl Seen<'_> {
         ancestors.find(|(revision, sum)| *sum == found && *revision > after).map(|found| found.0)
     }
 
-    /// The service holds the record's content; a checksum it computed is learned.
+    /// The service holds the record's content; what it found out of the bytes is learned.
     fn holder_of_current(&self) -> Record {
         let mut after = self.record.clone();
         after.set_holder(self.service, self.record.revision, self.state.tag);
-        if after.content.checksum.is_none() && after.content.size == self.state.content.size {
-            after.content.checksum = self.state.content.checksum;
+        if after.content.size == self.state.content.size {
+            after.content.learn(&self.state.content);
         }
         after
     }
@@ -252,8 +302,14 @@ impl Seen<'_> {
             }
         }
         after.set_holder(self.service, self.record.revision, self.state.tag);
-        after.content.checksum = after.content.checksum.or(self.state.content.checksum);
+        after.content.learn(&self.state.content);
         after
+    }
+
+    /// Whether nobody certainly has what is recorded: then what is left takes the name.
+    fn is_orphaned(&self) -> bool {
+        let has_it = |held: &Holder| !(self.is_doubted && held.service == self.service);
+        !self.record.gone && !self.record.current_holders().any(|held| has_it(&held))
     }
 
     /// The service's content becomes the record's.
@@ -262,11 +318,10 @@ impl Seen<'_> {
         after.remember_ancestor();
         after.revision += 1;
         after.gone = false;
-        let known = (self.record.content.same_bytes(&self.state.content) == Some(true))
-            .then_some(self.record.content.checksum)
-            .flatten();
         after.content = self.state.content;
-        after.content.checksum = self.state.content.checksum.or(known);
+        if self.record.content.same_bytes(&self.state.content) == Some(true) {
+            after.content.learn(&self.record.content);
+        }
         after.moved = self.moved_from.cloned();
         after.set_holder(self.service, after.revision, self.state.tag);
         after
@@ -334,6 +389,12 @@ fn after_gone(
     (after.gone || !after.holders.is_empty()).then_some(after)
 }
 
+fn without(record: &Record, service: ServiceId) -> Record {
+    let mut after = record.clone();
+    after.drop_holder(service);
+    after
+}
+
 /// The service has nothing any more and is due the record's content again. Where nobody has that, an
 /// earlier content that somebody still has takes its place ([`Record::is_orphan`]).
 fn after_lost(record: &Record, service: ServiceId) -> Option<Record> {
@@ -364,7 +425,7 @@ fn after_fetched(record: &Record, revision: u64, content: &Content) -> Record {
     if revision + u64::from(record.gone) == record.revision {
         // A store that was lost numbers anew: then it is another content.
         if is_it && record.content.checksum.is_none() {
-            after.content.checksum = Some(checksum);
+            after.content.learn(content);
         }
     } else if revision < record.revision {
         after.note_ancestor(revision, checksum);

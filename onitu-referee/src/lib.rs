@@ -8,8 +8,10 @@
 #[cfg(feature = "process")]
 mod arguments;
 pub mod decide;
+mod ignoring;
 pub mod order;
 mod peer;
+mod quota;
 pub mod round;
 pub mod serve;
 mod sweep;

@@ -80,12 +80,17 @@ pub fn plan(question: &Question<'_>, sources: &[Origin]) -> Plan {
         (Need::AwaitChecksum, _) => Plan::Wait("the contents are being compared"),
         (Need::Place, _) => place(question, sources),
         (Need::Remove, Some(held)) => remove(question, held),
+        // A directory stays where something in it does, until that has gone.
+        (Need::Evict, Some(_)) if question.children != Children::None => Plan::Nothing,
+        (Need::Evict, Some(held)) => Plan::Do(Action::Remove { expect: held.tag }),
         (Need::SetAside, Some(held)) => Plan::Do(Action::SetAside {
             expect: held.tag,
             unless: if record.gone { None } else { record.content.checksum },
         }),
         (Need::Hash, Some(held)) => Plan::Do(Action::Hash { expect: held.tag }),
-        (Need::Nothing | Need::Remove | Need::SetAside | Need::Hash, _) => Plan::Nothing,
+        (Need::Nothing | Need::Remove | Need::Evict | Need::SetAside | Need::Hash, _) => {
+            Plan::Nothing
+        }
     }
 }
 

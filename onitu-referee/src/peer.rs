@@ -20,6 +20,9 @@ const REPLAY_PAUSE: Duration = Duration::from_millis(200);
 const WAKE_PAUSE: Duration = Duration::from_millis(20);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_mins(1);
+/// A store loses its last second when its server is killed, or its last two should its disk be slow.
+/// What an order depends on rests for longer before the order leaves.
+const MARK_REST: Duration = Duration::from_secs(3);
 /// After so many failures in a row a problem is shown, if it is of a kind that may pass by itself.
 const FAILURES_SHOWN: u32 = 3;
 
@@ -52,6 +55,8 @@ pub(crate) struct Peer {
     unrenameable: BTreeSet<Path>,
     /// Paths that have a problem on record.
     pub(crate) troubled: BTreeSet<Path>,
+    /// Paths at which the service is noted to be leaving, and when the order may be sent.
+    marked: BTreeMap<Path, Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +88,7 @@ impl Peer {
             asking: false,
             unrenameable: BTreeSet::new(),
             troubled: BTreeSet::new(),
+            marked: BTreeMap::new(),
         }
     }
 
@@ -154,6 +160,7 @@ impl Peer {
             self.enqueue(path);
         }
         self.overtaken.clear();
+        self.marked.clear();
         self.later.clear();
         self.ripe_at = None;
         self.held_until = None;
@@ -193,13 +200,18 @@ impl Peer {
         self.enqueue(path.clone());
     }
 
+    /// There may be work at `path`, though its record is as before: what is under way there goes on,
+    /// and what failed keeps its pause.
+    pub(crate) fn nudge(&mut self, path: &Path) {
+        if !self.busy.contains_key(path) && !self.waits_at(path) {
+            self.enqueue(path.clone());
+        }
+    }
+
     /// There may be work at these paths, as the store says.
     pub(crate) fn refill(&mut self, paths: Vec<Path>) {
         for path in paths {
-            let waits = self.later.get(&path).is_some_and(|later| later.waiting);
-            if !waits && !self.busy.contains_key(&path) {
-                self.enqueue(path);
-            }
+            self.nudge(&path);
         }
     }
 
@@ -323,6 +335,33 @@ impl Peer {
             || later.any(|(_, later)| later.waiting)
     }
 
+    /// Whether `path` waits for its time.
+    pub(crate) fn waits_at(&self, path: &Path) -> bool {
+        self.later.get(path).is_some_and(|later| later.waiting)
+    }
+
+    /// The service was just noted to be leaving `path`.
+    pub(crate) fn mark(&mut self, path: &Path) {
+        self.marked.insert(path.clone(), Instant::now() + MARK_REST);
+        self.wait(path, MARK_REST);
+    }
+
+    /// Whether the note that it is leaving `path` certainly outlives the store's server by now;
+    /// else it is looked at again when it does.
+    pub(crate) fn has_rested(&mut self, path: &Path) -> bool {
+        let now = Instant::now();
+        match self.marked.get(path).copied() {
+            Some(at) if at <= now => {
+                self.marked.remove(path);
+                return true;
+            }
+            Some(at) => self.wait(path, at - now),
+            // An earlier Referee made the note, nobody knows when.
+            None => self.mark(path),
+        }
+        false
+    }
+
     /// What `path` waited for has come.
     pub(crate) fn resume(&mut self, path: &Path) {
         if self.later.get(path).is_some_and(|later| later.waiting && later.failures == 0) {
@@ -334,6 +373,7 @@ impl Peer {
     /// Everything went well at `path`.
     pub(crate) fn done(&mut self, path: &Path) {
         self.later.remove(path);
+        self.marked.remove(path);
         self.unrenameable.remove(path);
     }
 

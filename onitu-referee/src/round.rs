@@ -6,7 +6,7 @@ use onitu_core::message::Event;
 use onitu_core::store::{Commit, Conflict};
 use onitu_core::{Fault, FaultKind, Kind, Mode, Need, Path, Record, ServiceId, Shard, Tag};
 
-use crate::decide::{Observed, decide, doubt};
+use crate::decide::{Observed, Witness, decide, doubt};
 use crate::world::World;
 
 /// An event whose turn has come: those before it, of its service and shard, are committed or in
@@ -49,11 +49,20 @@ pub struct Round {
     pub ended: Vec<Ended>,
     /// Services that no longer hold a path they held: their directories may be removable now.
     pub released: Vec<(ServiceId, Path)>,
+    /// When time alone may next ask something else of a path that was touched, in nanoseconds since
+    /// the epoch.
+    pub changes_at_ns: Option<i64>,
 }
 
 /// The paths whose records [`play`] needs for `events`.
 pub fn paths_needed(events: &[Arrived]) -> BTreeSet<Path> {
-    events.iter().map(|arrived| arrived.event.path().clone()).collect()
+    let origin = |arrived: &Arrived| match &arrived.event {
+        Event::Seen { moved_from, .. } => moved_from.clone(),
+        _ => None,
+    };
+    let paths =
+        events.iter().flat_map(|it| origin(it).into_iter().chain([it.event.path().clone()]));
+    paths.collect()
 }
 
 /// Decides `events` one after the other over `records` (which hold an entry for each path of
@@ -89,12 +98,34 @@ pub fn play(
         ended.changed = round.changed.contains(&ended.path);
         // Other rules may have asked for it: then the change of the record says nothing of it.
         let record = records.get(&ended.path).and_then(Option::as_ref);
-        if world.need_of(&ended.path, record, ended.service) == Need::Nothing {
+        let need = world.need_of(&ended.path, record, ended.service);
+        if need == Need::Nothing || stays(need, ended.fault.as_ref()) {
             let commit = round.commits.entry(Shard::of(&ended.path)).or_default();
             commit.pending.insert((ended.service, ended.path.clone()), false);
         }
     }
+    if world.may_evict() {
+        // It may have been what kept its directory from leaving: that has to be looked at.
+        for (service, path) in &round.released {
+            if let Some(parent) = path.parent().filter(|parent| !parent.is_root()) {
+                let commit = round.commits.entry(Shard::of(&parent)).or_default();
+                commit.pending.insert((*service, parent), true);
+            }
+        }
+    }
     round
+}
+
+/// Whether a directory could not be left because something is in it that nobody has told of: it
+/// stays, and that is no trouble.
+pub(crate) fn stays(need: Need, fault: Option<&Fault>) -> bool {
+    need == Need::Evict && fault.is_some_and(|fault| fault.kind == FaultKind::NotEmpty)
+}
+
+/// Whether an order's end leaves no trouble behind. What failed where nothing is left to do is
+/// nobody's trouble: what was found there may be the new truth.
+pub(crate) fn is_over(need: Need, fault: Option<&Fault>) -> bool {
+    need == Need::Nothing || fault.is_none()
 }
 
 /// A record changed for another reason than an event.
@@ -124,12 +155,24 @@ fn play_one(
     let path = event.path();
     let commit = round.commits.entry(Shard::of(path)).or_default();
     commit.streams.insert(*service, (arrived.epoch, arrived.sequence));
-    let observed = observation(world, arrived, now_ms, commit);
     let record = records.get(path).cloned().flatten();
+    let observed = if is_ignored(world, event, record.as_ref()) {
+        None
+    } else {
+        observation(world, arrived, now_ms, commit)
+    };
     let observed =
         observed.filter(|seen| !is_none_of_ours(world, *service, path, record.as_ref(), seen));
     if let Some(observed) = observed {
-        let mut after = decide(record.as_ref(), *service, world.mode(*service), &observed);
+        let evicts = |record: &Record| world.wish(path, record).evicted.contains(service);
+        let witness = Witness {
+            service: *service,
+            mode: world.mode(*service),
+            epoch: arrived.epoch,
+            is_evicted: record.as_ref().is_some_and(evicts),
+        };
+        let mut after = decide(record.as_ref(), &witness, &observed);
+        inherit_origin(records, event, record.as_ref(), after.as_mut());
         // Orders leave between rounds: only what was committed can be under way.
         if let (Some(before), Some(after), Some(committed)) = (&record, &mut after, committed) {
             doubt(before, after, &world.awaited(path, committed));
@@ -149,6 +192,30 @@ fn play_one(
         let (service, path) = (*service, path.clone());
         round.ended.push(Ended { service, path, order, fault, changed: false });
     }
+}
+
+/// A file that was renamed was first seen where its former name was.
+fn inherit_origin(
+    records: &BTreeMap<Path, Option<Record>>,
+    event: &Event,
+    before: Option<&Record>,
+    after: Option<&mut Record>,
+) {
+    let (Event::Seen { moved_from: Some(from), .. }, None, Some(after)) = (event, before, after)
+    else {
+        return;
+    };
+    let former = records.get(from).and_then(Option::as_ref);
+    after.origin = former.and_then(|former| former.origin).or(after.origin);
+}
+
+/// Whether nothing that is told of the path counts. Its driver may not know yet.
+fn is_ignored(world: &World, event: &Event, record: Option<&Record>) -> bool {
+    let kind = match event {
+        Event::Seen { state, .. } | Event::Restored { state, .. } => state.content.kind,
+        _ => record.map_or(Kind::File, |record| record.content.kind),
+    };
+    world.ignores(event.path(), kind)
 }
 
 /// What an event says of its path, if anything; what it says of conflicts is noted in `commit`.
@@ -213,14 +280,19 @@ fn is_none_of_ours(
     let is_in_the_way = |record: &Record| {
         !record.gone && is_directory(record.content.kind) && !is_directory(state.content.kind)
     };
+    let is_target = || {
+        let seen = Record::new(state.content);
+        world.wish(path, record.unwrap_or(&seen)).targets.contains(&service)
+    };
     world.mode(service) == Mode::Backup
         && record.is_none_or(|r| r.holder(service).is_none() && !is_in_the_way(r))
-        && !world.targets(path).contains(&service)
+        && !is_target()
 }
 
-/// Whether nobody holds what was deleted, so that only an order under way could bring it back.
+/// Whether nobody holds what is recorded or was deleted, so that only an order under way could bring
+/// it back.
 pub fn is_buried(record: &Record) -> bool {
-    record.gone && record.holders.is_empty()
+    record.holders.is_empty()
 }
 
 /// Takes back what has served its purpose: the hint of a rename and the ancestors, once nobody is
@@ -234,7 +306,25 @@ pub(crate) fn tidy(world: &World, path: &Path, mut record: Record) -> Record {
         record.moved = None;
         record.ancestors.clear();
     }
+    if record.content.kind == Kind::Directory && !record.leaving.is_empty() {
+        // Whether a directory is still there isn't asked: nothing but its name could be lost.
+        let wish = world.wish(path, &record);
+        let due = |who: &ServiceId| onitu_core::need(&record, *who, &wish) == Need::Evict;
+        let still: Vec<ServiceId> = record.leaving.iter().map(|it| it.0).filter(due).collect();
+        record.leaving.retain(|(who, _)| still.contains(who));
+    }
     record
+}
+
+/// Adds to `round` that `path` is ignored from now on: what was known of it is forgotten, and with it
+/// all that was to be done there. Nothing is removed anywhere.
+pub(crate) fn forget(world: &World, path: &Path, record: &Record, round: &mut Round) {
+    note_change(world, path, Some(record), None, round);
+    let commit = round.commits.entry(Shard::of(path)).or_default();
+    for service in world.services() {
+        commit.pending.insert((service.id, path.clone()), false);
+        commit.problems.insert((service.id, path.clone()), None);
+    }
 }
 
 /// Adds to `round` what it means that the record of `path` becomes `after`.
@@ -253,9 +343,16 @@ pub(crate) fn note_change(
         let holders = record.iter().flat_map(|record| &record.holders);
         for holder in holders.filter(|holder| holder.tag != Tag::UNKNOWN) {
             *commit.counts.held.entry(holder.service).or_default() += sign;
+            let bytes = record.map_or(0, |record| record.content.size);
+            let bytes = sign * i64::try_from(bytes).unwrap_or(i64::MAX);
+            *commit.counts.bytes.entry(holder.service).or_default() += bytes;
         }
     }
-    let (had, has) = (world.needs(path, before), world.needs(path, after));
+    let had = world.needs(path, before);
+    let wish = after.map(|after| world.wish(path, after)).unwrap_or_default();
+    let has = after.map(|after| world.needs_by(&wish, after)).unwrap_or_default();
+    round.changes_at_ns = round.changes_at_ns.into_iter().chain(wish.changes_at_ns).min();
+    let commit = round.commits.entry(Shard::of(path)).or_default();
     for (service, _) in &had {
         commit.pending.insert((*service, path.clone()), false);
     }

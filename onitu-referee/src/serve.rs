@@ -8,22 +8,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onitu_core::bus::Bus;
+use onitu_core::ignore::Ignoring;
 use onitu_core::message::{Batch, Event, Heartbeat, Reply, Request};
 use onitu_core::status::{REFEREE, Report};
 use onitu_core::store::{Incarnation, Store, StoreError};
-use onitu_core::{FaultKind, Path, Record, ServiceId, Shard, clock};
+use onitu_core::{FaultKind, Need, Path, Record, ServiceId, Shard, clock};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::ignoring::Files;
 use crate::order::Children;
 use crate::peer::Peer;
+use crate::quota::Quotas;
 use crate::round::{self, Arrived, Ended};
 use crate::sweep::Sweep;
 use crate::world::World;
 
+mod ages;
 mod dispatch;
+mod evict;
 mod link;
+mod room;
 
+use ages::Ages;
 use link::Link;
 
 /// Inputs that wait while a round is being committed; what comes beyond is lost news, and asked
@@ -56,6 +63,9 @@ pub struct Referee {
     inputs: mpsc::Receiver<Input>,
     to_inputs: mpsc::Sender<Input>,
     sweep: Option<Sweep>,
+    ages: Ages,
+    files: Files,
+    quotas: Quotas,
     /// Paths whose record has lately got a hint of a rename, and until when it counts as fresh.
     fresh: BTreeMap<Path, Instant>,
     next_order: u64,
@@ -69,12 +79,15 @@ impl Referee {
         Self {
             store,
             bus,
-            world: World::new(onitu_core::store::Registry::default()),
+            world: World::default(),
             peers: BTreeMap::new(),
             incarnation: None,
             inputs,
             to_inputs,
             sweep: None,
+            ages: Ages::default(),
+            files: Files::default(),
+            quotas: Quotas::default(),
             fresh: BTreeMap::new(),
             next_order: seed << 32,
         }
@@ -126,25 +139,54 @@ impl Referee {
     }
 
     async fn turn(&mut self, heard: Vec<Input>) -> Result<(), StoreError> {
+        self.world.now_ns = clock::now_ns();
         let mut arrived = Vec::new();
         for input in heard {
             self.take(input, &mut arrived);
         }
         let records = self.play(arrived).await?;
+        let mut swept = false;
         if let Some(mut sweep) = self.sweep.take() {
-            if sweep.step(&self.world, self.store.as_ref()).await? {
+            if sweep.step(&self.world, self.store.as_ref(), &mut self.files).await? {
                 self.sweep = Some(sweep);
             } else {
-                // Tells the Core that all work this configuration means is on record.
-                let epoch = self.world.registry.version;
-                let report = Report { epoch, at_ms: clock::now_ms(), ..Report::default() };
-                self.store.set_report(REFEREE, &report).await?;
+                self.ages.swept(sweep.changes_at_ns);
+                swept = true;
             }
             for (peer, _) in self.peers.values_mut() {
                 peer.more = true;
             }
         }
+        // Before anything is acknowledged: who hears that an ignore file was taken may rely on it.
+        if self.sweep.is_none() {
+            self.publish_ignoring().await?;
+        }
+        if swept {
+            self.recount().await?;
+        }
+        if swept && self.sweep.is_none() {
+            // Tells the Core that all work this configuration means is on record.
+            let (epoch, ignoring) = (self.world.registry.version, self.files.published().version);
+            let report = Report { epoch, ignoring, at_ms: clock::now_ms(), ..Report::default() };
+            self.store.set_report(REFEREE, &report).await?;
+        }
         self.dispatch(records).await
+    }
+
+    /// Puts in force what is to be ignored, if that has changed.
+    async fn publish_ignoring(&mut self) -> Result<(), StoreError> {
+        let published = self.files.publish(self.store.as_ref(), &self.world.registry).await?;
+        if let Some(ignoring) = published {
+            self.world = std::mem::take(&mut self.world).ignoring(ignoring);
+            self.begin_sweep();
+        }
+        Ok(())
+    }
+
+    fn begin_sweep(&mut self) {
+        self.files.begin();
+        self.ages.begin();
+        self.sweep = Some(Sweep::default());
     }
 
     /// After an error of the store nothing is known of what took effect: its own word counts.
@@ -182,6 +224,9 @@ impl Referee {
         let another = self.incarnation.as_ref() != Some(&incarnation);
         if another || registry != self.world.registry {
             self.adopt(World::new(registry), another).await?;
+        } else if self.sweep.is_none() && self.ages.are_due() {
+            tracing::debug!("some files have come to the age that the rules ask for");
+            self.begin_sweep();
         }
         self.incarnation = Some(incarnation);
         Ok(())
@@ -211,8 +256,20 @@ impl Referee {
             self.peers.insert(service.id, (peer, link));
         }
         tracing::info!(services = world.services().len(), "the configuration is in force");
-        self.world = world;
-        self.sweep = Some(Sweep::default());
+        let is_swept = self.sweep.is_none() && !rewind;
+        if rewind {
+            self.files = Files::load(self.store.as_ref()).await?;
+        }
+        self.world = world.ignoring(Ignoring::compile(self.files.published()));
+        self.world.now_ns = clock::now_ns();
+        let counts = self.store.counts().await?;
+        let before = std::mem::take(&mut self.quotas);
+        self.quotas = Quotas::new(&self.world.registry, &counts).after(before);
+        self.world.set_room(self.quotas.room());
+        if is_swept || self.files.published().version == 0 {
+            self.publish_ignoring().await?;
+        }
+        self.begin_sweep();
         Ok(())
     }
 
@@ -253,14 +310,17 @@ impl Referee {
             let found = self.store.get(&paths).await?;
             let mut records: BTreeMap<_, _> = paths.into_iter().zip(found).collect();
             self.excuse(events, &records).await?;
+            let before = if self.quotas.is_empty() { BTreeMap::new() } else { records.clone() };
             let ending: BTreeSet<u64> =
                 events.iter().filter_map(|arrived| arrived.event.order()).collect();
             let mut round =
                 round::play(&self.world, &mut records, events, clock::now_ms(), |path| {
                     self.is_in_flight(path, &ending)
                 });
-            self.note_problems(&mut round);
-            self.store.commit(round.commits.into_iter().collect()).await?;
+            self.note_problems(&records, &mut round);
+            self.ages.note(round.changes_at_ns);
+            self.commit(std::mem::take(&mut round.commits)).await?;
+            self.note_sizes(&before, &records, &round.changed);
             self.after_commit(&records, &round.changed, round.ended, round.released);
             all.extend(records);
         }
@@ -281,6 +341,7 @@ impl Referee {
                 continue;
             }
             if let Some(Some(record)) = records.get(path)
+                && self.world.need_of(path, Some(record), service) != Need::Evict
                 && self.children(service, path, record).await? == Children::Going
             {
                 fault.kind = FaultKind::Cancelled;
@@ -295,14 +356,23 @@ impl Referee {
         orders.into_iter().any(|order| !ending.contains(&order))
     }
 
-    fn note_problems(&mut self, round: &mut round::Round) {
+    fn note_problems(
+        &mut self,
+        records: &BTreeMap<Path, Option<Record>>,
+        round: &mut round::Round,
+    ) {
         for ended in &round.ended {
+            let record = records.get(&ended.path).and_then(Option::as_ref);
+            let need = self.world.need_of(&ended.path, record, ended.service);
             let Some((peer, _)) = self.peers.get_mut(&ended.service) else { continue };
+            let is_over = round::is_over(need, ended.fault.as_ref());
             let shown = match &ended.fault {
-                Some(fault) => peer.failed(&ended.path, fault),
-                None => None,
+                Some(fault) if !is_over && !round::stays(need, Some(fault)) => {
+                    peer.failed(&ended.path, fault)
+                }
+                _ => None,
             };
-            let clears = ended.fault.is_none() && peer.troubled.remove(&ended.path);
+            let clears = is_over && peer.troubled.remove(&ended.path);
             if shown.is_some() || clears {
                 if shown.is_some() && peer.troubled.len() < 65_536 {
                     peer.troubled.insert(ended.path.clone());
@@ -325,7 +395,7 @@ impl Referee {
             let need = self.world.need_of(&ended.path, record, ended.service);
             let Some((peer, _)) = self.peers.get_mut(&ended.service) else { continue };
             peer.ended(ended.order);
-            if need == onitu_core::Need::Nothing {
+            if need == Need::Nothing || round::stays(need, ended.fault.as_ref()) {
                 peer.done(&ended.path);
                 if record.is_some_and(round::is_buried) {
                     // It was kept for this order; looked at once more, it is forgotten.
@@ -340,6 +410,7 @@ impl Referee {
         }
         for path in changed {
             let record = records.get(path).and_then(Option::as_ref);
+            self.files.note(path, record);
             if record.is_some_and(|record| record.moved.is_some()) {
                 self.fresh.insert(path.clone(), Instant::now() + Duration::from_secs(5));
             }
@@ -355,8 +426,12 @@ impl Referee {
             }
         }
         for (service, path) in released {
-            if let (Some((peer, _)), Some(parent)) = (self.peers.get_mut(&service), path.parent()) {
-                peer.wake(&parent);
+            let Some(parent) = path.parent().filter(|parent| !parent.is_root()) else { continue };
+            let Some((peer, _)) = self.peers.get_mut(&service) else { continue };
+            peer.wake(&parent);
+            if self.world.may_evict() && !peer.waits_at(&parent) {
+                // It may have been what kept its directory from leaving.
+                peer.push(&parent);
             }
         }
     }

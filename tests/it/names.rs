@@ -144,9 +144,18 @@ const NO_TEXT: [(&[u8], &str); 5] = [
     (b"cut off \xe2\x82", r"cut off \xE2\x82"),
 ];
 
+/// A house in which no name is junk.
+fn house(services: &[&str]) -> House {
+    let mut house = House::prepared(services);
+    house.add_setting("ignore_junk = false");
+    house.up();
+    house.wait();
+    house
+}
+
 #[test]
 fn every_hostile_name_arrives_byte_for_byte_or_is_told_for_that_file_alone() {
-    let house = House::new(&["a", "b", "c"]);
+    let house = house(&["a", "b", "c"]);
     let files = house.files("a");
     for name in HOSTILE {
         files.write(name, format!("file {name}"));
@@ -214,7 +223,7 @@ fn names_like_conflict_copies_are_kept_apart_from_real_ones() {
 
 #[test]
 fn hostile_names_are_renamed_and_removed() {
-    let house = House::new(&["a", "b"]);
+    let house = house(&["a", "b"]);
     let files = house.files("a");
     for name in HOSTILE {
         files.write(format!("{name}1"), "x");

@@ -162,6 +162,12 @@ impl House {
         self.write_entries();
     }
 
+    /// Adds a line to `[onitu]`.
+    pub fn add_setting(&mut self, line: &str) {
+        self.settings.push(line.to_owned());
+        self.write_entries();
+    }
+
     /// Replaces the rules.
     pub fn set_rules(&mut self, rules: &str) {
         self.settings.retain(|line| !line.starts_with("rules"));

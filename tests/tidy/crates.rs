@@ -77,7 +77,7 @@ fn heavy_parts_are_compiled_only_where_they_are_used() {
         ("onitu-core", nothing_of(&[&STORE_AND_BUS, &CONFIGURATION, &["globset", "clap"]])),
         ("onitu", nothing_of(&[&STORE_AND_BUS])),
         ("onitu-referee", nothing_of(&[&CONFIGURATION])),
-        ("onitu-driver-local", nothing_of(&[&CONFIGURATION, &["globset"]])),
+        ("onitu-driver-local", nothing_of(&[&CONFIGURATION])),
         ("onitu-sim", nothing_of(&[&STORE_AND_BUS, &CONFIGURATION])),
         ("xtask", nothing_of(&[&STORE_AND_BUS, &CONFIGURATION, &["globset", "clap"]])),
     ];

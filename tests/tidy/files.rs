@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// What is made and not written: builds, repositories, demonstrations.
 const MADE: [&str; 4] = ["target", ".git", "state", "demo"];
+/// The same in the directory of the fuzz targets.
+const FUZZED: [&str; 3] = ["fuzz/target", "fuzz/corpus", "fuzz/artifacts"];
 
 /// A text file of the house.
 pub struct File {
@@ -36,7 +38,8 @@ pub fn all() -> Vec<File> {
             let is_made = MADE.iter().any(|made| name == *made);
             if entry.file_type().unwrap().is_dir() {
                 // Only at the top: a module may be called `state`.
-                if !(is_made && directory == root()) {
+                let is_fuzzed = FUZZED.iter().any(|made| path == root().join(made));
+                if !(is_made && directory == root() || is_fuzzed) {
                     waiting.push(path);
                 }
             } else if let Ok(text) = std::fs::read_to_string(&path) {

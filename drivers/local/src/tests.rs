@@ -61,6 +61,7 @@ pub(crate) fn file(bytes: &[u8]) -> Content {
         mtime_ns: 1_600_000_000_123_456_789,
         executable: false,
         checksum: Some(Checksum::of(bytes)),
+        media: None,
     }
 }
 

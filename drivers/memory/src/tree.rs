@@ -186,7 +186,7 @@ impl Tree {
         let place = if able.tag_survives_rename { "" } else { path.as_str() };
         let identity =
             format!("{number} {} {size} {} {executable} {place}", node.version, node.mtime_ns);
-        let content = Content { kind, size, mtime_ns, executable, checksum: None };
+        let content = Content { kind, size, mtime_ns, executable, checksum: None, media: None };
         Ok(State { content, tag: Tag::of(identity.as_bytes()) })
     }
 

@@ -16,7 +16,14 @@ fn at(text: &str) -> Path {
 
 fn content(bytes: &[u8]) -> Content {
     let checksum = Some(Checksum::of(bytes));
-    Content { kind: Kind::File, size: bytes.len() as u64, mtime_ns: 7, executable: false, checksum }
+    Content {
+        kind: Kind::File,
+        size: bytes.len() as u64,
+        mtime_ns: 7,
+        executable: false,
+        checksum,
+        media: None,
+    }
 }
 
 async fn place(plug: &Memory, path: &str, bytes: &[u8]) -> Result<State, Fault> {

@@ -41,7 +41,7 @@ fn held(path: &str) -> Path {
 
 fn file(bytes: &[u8]) -> Content {
     let (size, checksum) = (bytes.len() as u64, Some(Checksum::of(bytes)));
-    Content { kind: Kind::File, size, mtime_ns: 7, executable: false, checksum }
+    Content { kind: Kind::File, size, mtime_ns: 7, executable: false, checksum, media: None }
 }
 
 impl Scene {

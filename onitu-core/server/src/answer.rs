@@ -12,7 +12,7 @@ use crate::register::quoted;
 use crate::tree::{Walk, WalkError};
 
 /// The exit code of a bad configuration.
-const BAD_CONFIGURATION: u8 = 78;
+pub(crate) const BAD_CONFIGURATION: u8 = 78;
 /// The exit code of everything else that fails.
 const FAILED: u8 = 1;
 
@@ -25,7 +25,9 @@ impl Core {
             ToCore::Ls(_) | ToCore::Trash(_) | ToCore::Restore(_) => {
                 failed("a listing has many answers")
             }
-            ToCore::Explain(path) => match self.explain(&path).await {
+            ToCore::Plan(question) => self.plan(&question).await,
+            ToCore::Apply(id) => self.apply(&id).await,
+            ToCore::Explain(supposed) => match self.explain(&supposed).await {
                 Ok(explanation) => FromCore::Explanation(Box::new(explanation)),
                 Err(message) => failed(message),
             },

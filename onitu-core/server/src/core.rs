@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use onitu_core::bus::{Bus, Endpoint, Requester};
 use onitu_core::control::Wanted;
 use onitu_core::store::{Incarnation, Registry, Store, StoreError};
-use onitu_core::{Service, ServiceId};
+use onitu_core::{Service, ServiceId, clock};
 use tracing::{info, warn};
 
-use crate::configuration::{Configuration, Sources};
+use crate::approval;
+use crate::configuration::{Configuration, Remembered, Sources};
+use crate::identity;
 use crate::register::{self, Place};
 use crate::scans::Scans;
 use crate::supervisor::Supervisor;
@@ -49,6 +51,8 @@ struct Known {
     missing: Arc<BTreeMap<String, String>>,
     /// What the supervisor has yet to be told.
     run: Option<Vec<Wanted>>,
+    /// What is kept of rules beside the store, once it was read.
+    remembered: Option<Remembered>,
 }
 
 /// What an operation asks to be different.
@@ -58,6 +62,8 @@ pub(crate) struct Change {
     pub(crate) configuration: Option<Configuration>,
     /// Whether each of these services is paused.
     pub(crate) paused: BTreeMap<String, bool>,
+    /// Whether everything that the rules remove is approved of.
+    pub(crate) approves: bool,
 }
 
 impl Core {
@@ -78,6 +84,7 @@ impl Core {
             salt: None,
             missing: Arc::default(),
             run: None,
+            remembered: None,
         };
         Self {
             store,
@@ -116,6 +123,11 @@ impl Core {
     /// they are registered.
     pub(crate) fn registry(&self) -> Arc<Registry> {
         self.known().registry.clone()
+    }
+
+    /// Where the rules in force were read, if a file told them: the file and their first line.
+    pub(crate) fn rules_place(&self) -> Option<(PathBuf, usize)> {
+        self.known().configuration.rules_place.clone()
     }
 
     /// Why services have no process, by name.
@@ -184,9 +196,14 @@ impl Core {
         let incarnation = Incarnation { generation: Some(generation.clone()), run };
         let stored = self.store.registry().await?;
         let (before, configuration) = self.before(stored.as_ref(), change.configuration);
+        let configuration = identity::dated(configuration, &before, clock::now_ms());
         let paused = paused(&before, &change.paused);
         let ids = self.ids(&configuration, &before).await?;
         let mut registry = register::registry(&configuration, &paused, &ids);
+        let known = self.remembered(stored.as_ref()).await;
+        let approved = approval::approved(known.as_ref(), &registry, change.approves);
+        let (approved, trouble) = self.keep_approved(&registry, approved).await;
+        registry.approved = approved;
         let version = before.version.max(stored.as_ref().map_or(0, |stored| stored.version));
         match &stored {
             Some(stored) if register::same(stored, &registry) => registry.version = stored.version,
@@ -198,11 +215,57 @@ impl Core {
         for service in register::removed(stored.as_ref().unwrap_or(&before), &registry) {
             self.store.forget_pending(service.id).await?;
         }
-        let said = register::changes(&before, &registry);
+        let mut said = register::changes(&before, &registry);
+        said.extend(approval::waiting(&before, &registry));
+        said.extend(trouble);
+        let said = if said.is_empty() { "nothing changed".to_owned() } else { said.join("; ") };
         info!(version = registry.version, "services: {said}");
         self.remember(configuration, registry, incarnation, generation).await;
         self.tell_supervisor().await;
         Ok(said)
+    }
+
+    /// What is kept of rules beside the store; what the store has where that was never kept.
+    async fn remembered(&self, stored: Option<&Registry>) -> Option<Remembered> {
+        if let Some(known) = self.known().remembered.clone() {
+            return Some(known);
+        }
+        let sources = self.sources.clone();
+        let kept = tokio::task::spawn_blocking(move || sources.remembered()).await;
+        match kept.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(Some(kept)) => Some(kept),
+            Ok(None) => stored.map(|stored| Remembered {
+                rules: stored.rules.clone(),
+                approved: stored.approved.clone(),
+            }),
+            Err(error) => {
+                warn!("what was approved of removing can't be read, so nothing is: {error}");
+                Some(Remembered::default())
+            }
+        }
+    }
+
+    /// Keeps what is approved of beside the store; nothing is approved of that can't be kept.
+    async fn keep_approved(
+        &self,
+        registry: &Registry,
+        approved: Vec<String>,
+    ) -> (Vec<String>, Option<String>) {
+        let wanted = Remembered { rules: registry.rules.clone(), approved };
+        if self.known().remembered.as_ref() == Some(&wanted) {
+            return (wanted.approved, None);
+        }
+        let (sources, kept) = (self.sources.clone(), wanted.clone());
+        let done = tokio::task::spawn_blocking(move || sources.remember(&kept)).await;
+        if let Err(error) = done.unwrap_or_else(|error| Err(error.to_string())) {
+            warn!("{error}");
+            // As long as this Core lives it knows what was in force; after it nobody may.
+            let nothing = Remembered { rules: wanted.rules, approved: Vec::new() };
+            self.known().remembered = Some(nothing);
+            return (Vec::new(), Some(format!("nothing is removed because of rules: {error}")));
+        }
+        self.known().remembered = Some(wanted.clone());
+        (wanted.approved, None)
     }
 
     /// The registry that was in force, and the configuration to come. What is remembered counts
@@ -228,8 +291,9 @@ impl Core {
     ) -> Result<BTreeMap<String, ServiceId>, StoreError> {
         let mut ids = BTreeMap::new();
         for name in register::names_by_age(configuration, before) {
-            let id = self.store.service_id(&name).await?;
-            ids.insert(name, id);
+            let configured = configuration.services.iter().find(|it| it.name == name);
+            let key = configured.map_or_else(|| name.clone(), identity::key);
+            ids.insert(name, self.store.service_id(&key).await?);
         }
         Ok(ids)
     }
@@ -244,6 +308,9 @@ impl Core {
         let programs = self.programs(&registry.services).await;
         let mut known = self.known();
         if known.generation.as_ref().is_some_and(|before| *before != generation) {
+            self.scans().lose(&registry);
+        } else if known.registered.is_some() && register::may_uncover(&known.registry, &registry) {
+            // What nobody has looked at stands there unseen.
             self.scans().lose(&registry);
         }
         let salt = known.salt.get_or_insert_with(|| generation.clone()).clone();

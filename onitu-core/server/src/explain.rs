@@ -1,13 +1,16 @@
 //! Why a path is where it is: from its record, the rules and the services' states. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use onitu_core::rules::Rules;
+use onitu_core::control::Supposed;
+use onitu_core::ignore::{Ignoring, Source};
+use onitu_core::rules::{Facts, type_by_name};
 use onitu_core::status::{
-    Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, Status,
+    Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, StatementStatus, Status,
 };
 use onitu_core::store::{Registry, StoreError};
-use onitu_core::{Fault, Need, Path, Record, Service, ServiceId, need};
+use onitu_core::{Fault, InForce, Kind, Need, Path, Record, Service, ServiceId, Wish, clock, need};
 
 use crate::core::Core;
 use crate::name;
@@ -19,23 +22,37 @@ const PROBLEMS_SEARCHED_MAX: usize = 10_000;
 /// Everything an explanation is computed from.
 pub(crate) struct Question<'a> {
     pub(crate) path: &'a Path,
+    /// What is to be supposed of it.
+    pub(crate) supposed: &'a Supposed,
     pub(crate) registry: &'a Registry,
-    pub(crate) rules: &'a Rules,
+    pub(crate) in_force: &'a InForce,
+    /// What is ignored everywhere.
+    pub(crate) ignoring: &'a Ignoring,
     pub(crate) record: Option<&'a Record>,
     /// How the services are.
     pub(crate) status: &'a Status,
     /// Why orders at the path failed.
     pub(crate) faults: &'a [(ServiceId, Fault)],
+    /// Since when services have had work to do there, in milliseconds since the epoch.
+    pub(crate) since_ms: &'a BTreeMap<ServiceId, u64>,
+    /// The file the rules stand in, and their first line.
+    pub(crate) rules_place: Option<&'a (PathBuf, usize)>,
 }
 
 impl Core {
-    /// Explains `path`. An error when the store is away, or the stored rules can't be read.
-    pub(crate) async fn explain(&self, path: &Path) -> Result<Explanation, String> {
+    /// Explains a path. An error when the store is away, a service is supposed that doesn't exist,
+    /// or the stored rules can't be read.
+    pub(crate) async fn explain(&self, supposed: &Supposed) -> Result<Explanation, String> {
         let away = |error: StoreError| overview::store_away(&error);
-        let registry = self.registry();
-        let names: Vec<String> =
-            registry.services.iter().map(|service| service.name.clone()).collect();
-        let rules = parse_rules(registry.rules.as_deref(), &names)?;
+        let (registry, path) = (self.registry(), &supposed.path);
+        if let Some(from) = &supposed.from {
+            name::meant(&registry, Some(from))?;
+        }
+        let in_force = InForce::new(&registry);
+        if in_force.rules().is_none() {
+            let hint = "run `onitu check`, then `onitu reload`";
+            return Err(format!("the rules that are registered can't be read: {hint}"));
+        }
         let records = self.store.get(std::slice::from_ref(path)).await.map_err(away)?;
         let mut faults = Vec::new();
         for service in &registry.services {
@@ -43,33 +60,57 @@ impl Core {
             let here = found.map_err(away)?.into_iter().filter(|(at, _)| at == path);
             faults.extend(here.map(|(_, fault)| (service.id, fault)));
         }
+        let since_ms = self.store.pending_since(path).await.map_err(away)?;
         let status = overview::status(&self.parts().await);
+        let ignoring = self.store.ignoring(0).await.map_err(away)?;
+        let ignoring = Ignoring::compile(&ignoring.unwrap_or_default());
         Ok(explanation(&Question {
             path,
+            supposed,
             registry: &registry,
-            rules: &rules,
+            in_force: &in_force,
+            ignoring: &ignoring,
             record: records.first().and_then(Option::as_ref),
             status: &status,
             faults: &faults,
+            since_ms: &since_ms,
+            rules_place: self.rules_place().as_ref(),
         }))
     }
 }
 
-fn parse_rules(text: Option<&str>, names: &[String]) -> Result<Rules, String> {
-    let Some(text) = text else { return Ok(Rules::everywhere()) };
-    let (rules, _) = Rules::parse(text, names);
-    rules.ok_or_else(|| {
-        "the rules that are registered can't be read: run `onitu check`, then `onitu reload`"
-            .to_owned()
-    })
+/// What rules are to look at: what is on record, or supposed instead.
+fn facts<'a>(question: &Question<'a>) -> Facts<'a> {
+    let Supposed { size, age_s, from, media, .. } = question.supposed;
+    let now_ns = clock::now_ns();
+    let mut facts = Facts::of(question.path, question.record, now_ns);
+    facts.origin = question.record.and_then(|record| record.origin);
+    if let Some(age_s) = age_s {
+        let age_ns = i64::try_from(*age_s).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+        facts.mtime_ns = Some(now_ns.saturating_sub(age_ns));
+    }
+    facts.size = size.or(facts.size);
+    facts.media = media.as_deref().or(facts.media);
+    let origin = from.as_ref().and_then(|from| question.registry.by_name(from));
+    facts.origin = origin.map(|service| service.id).or(facts.origin);
+    if size.is_some() || age_s.is_some() || media.is_some() {
+        facts.kind = facts.kind.filter(|kind| *kind != Kind::Directory).or(Some(Kind::File));
+    }
+    facts
 }
 
 /// The explanation. Deterministic.
 pub(crate) fn explanation(question: &Question) -> Explanation {
-    let Question { path, registry, rules, record, .. } = question;
-    let targets: BTreeSet<ServiceId> =
-        rules.targets(path, &registry.services).into_iter().collect();
-    let names = |id: &ServiceId| name::of(registry, *id);
+    let Question { path, registry, record, .. } = question;
+    let facts = facts(question);
+    let held = record.map(|it| it.holders.iter().map(|held| held.service).collect::<Vec<_>>());
+    let mut wish = question.in_force.wish_of(&facts, &held.unwrap_or_default());
+    let (ignored, excluded) = (ignored(question), wish.excluded);
+    if ignored.is_some() {
+        wish = Wish { excluded: true, ..Wish::default() };
+    }
+    let names = |ids: &[ServiceId]| ids.iter().map(|id| name::of(registry, *id)).collect();
+    let ms = |at_ns: i64| u64::try_from(at_ns / 1_000_000).unwrap_or(0);
     Explanation {
         path: Path::clone(path),
         revision: record.map_or(0, |record| record.revision),
@@ -77,11 +118,53 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
         kind: record.map(|record| record.content.kind),
         size: record.map_or(0, |record| record.content.size),
         checksum: record.and_then(|record| Some(record.content.checksum?.to_string())),
+        media: media(&facts),
         holders: record.map_or_else(Vec::new, |record| holders(registry, record)),
-        targets: targets.iter().map(names).collect(),
-        statements: rules.statements(path),
-        pending: pending(question, &targets),
+        targets: names(&wish.targets),
+        only: wish.only.as_deref().map(names),
+        excluded,
+        ignored,
+        changes_at_ms: wish.changes_at_ns.map(ms),
+        rules_file: question.rules_place.map(|(file, _)| file.display().to_string()),
+        statements: statements(question, &facts),
+        pending: pending(question, &wish),
     }
+}
+
+/// What each statement says of it, by its line in the file where that is known.
+fn statements(question: &Question, facts: &Facts) -> Vec<StatementStatus> {
+    let Some(rules) = question.in_force.rules() else { return Vec::new() };
+    let before = question.rules_place.map_or(0, |(_, first_line)| first_line.saturating_sub(1));
+    let mut statements = rules.statements(facts, &question.registry.services);
+    for statement in statements.iter_mut().filter(|statement| statement.line > 0) {
+        statement.line += before;
+    }
+    statements
+}
+
+/// The media type of a file, as far as it is known: its name tells it, or else its content.
+fn media(facts: &Facts<'_>) -> Option<String> {
+    let is_file = facts.kind.is_none_or(|kind| kind == Kind::File);
+    let told = type_by_name(facts.path.name()).or(facts.media).filter(|_| is_file);
+    told.map(str::to_owned)
+}
+
+/// Why the path is ignored, if it is. Of one that nobody knows, a file is thought first.
+fn ignored(question: &Question) -> Option<String> {
+    let Question { path, ignoring, record, .. } = question;
+    let reason = match record {
+        Some(record) => ignoring.why(path, record.content.kind),
+        None => ignoring.why(path, Kind::File).or_else(|| ignoring.why(path, Kind::Directory)),
+    };
+    reason.map(|mut reason| {
+        if let (Source::Rule { line, file, .. }, Some((place, first_line))) =
+            (&mut reason.source, question.rules_place)
+        {
+            *line += first_line.saturating_sub(1);
+            *file = Some(place.display().to_string());
+        }
+        reason.explain(path)
+    })
 }
 
 fn holders(registry: &Registry, record: &Record) -> Vec<HolderStatus> {
@@ -89,19 +172,29 @@ fn holders(registry: &Registry, record: &Record) -> Vec<HolderStatus> {
         service: name::of(registry, holder.service),
         revision: holder.revision,
         current: record.is_current_on(holder.service),
+        leaving: record.is_leaving(holder.service),
     };
     record.holders.iter().map(of).collect()
 }
 
-fn pending(question: &Question, targets: &BTreeSet<ServiceId>) -> Vec<PendingStatus> {
+fn pending(question: &Question, wish: &Wish) -> Vec<PendingStatus> {
     let mut pending = Vec::new();
     for service in &question.registry.services {
         let status = question.status.services.iter().find(|status| status.name == service.name);
         if let Some(record) = question.record {
-            let need = need(record, service.id, targets.contains(&service.id));
+            let need = need(record, service.id, wish);
             if let Some(work) = work(need, record) {
                 let reason = reason(question, service, status, record, need);
-                pending.push(PendingStatus { service: service.name.clone(), work, reason });
+                let since_ms = question.since_ms.get(&service.id).copied();
+                pending.push(PendingStatus {
+                    service: service.name.clone(),
+                    work,
+                    reason,
+                    since_ms,
+                });
+            }
+            if need != Need::Evict {
+                pending.extend(removal(question, service, record, wish));
             }
         }
         // What can't be read there has no part in the record, and still is a reason.
@@ -115,10 +208,42 @@ fn pending(question: &Question, targets: &BTreeSet<ServiceId>) -> Vec<PendingSta
                 service: service.name.clone(),
                 work: "take what stands there".to_owned(),
                 reason: problem.message.clone(),
+                since_ms: None,
             });
         }
     }
     pending
+}
+
+/// The removal of what the rules have elsewhere, while it waits.
+fn removal(
+    question: &Question,
+    service: &Service,
+    record: &Record,
+    wish: &Wish,
+) -> Option<PendingStatus> {
+    record.holder(service.id).filter(|_| !record.gone)?;
+    let reason = if wish.unapproved.contains(&service.id) {
+        "waits for `onitu apply`: `onitu plan` tells what it would do".to_owned()
+    } else if wish.evicted.contains(&service.id) {
+        let lacks = |id: &&ServiceId| !record.is_current_on(**id) || record.is_leaving(**id);
+        let missing: Vec<_> = wish
+            .targets
+            .iter()
+            .filter(lacks)
+            .map(|id| format!("`{}`", name::of(question.registry, *id)))
+            .collect();
+        if missing.is_empty() {
+            "waits until enough copies are left without it".to_owned()
+        } else {
+            format!("waits until {} has revision {}", missing.join(" and "), record.revision)
+        }
+    } else {
+        return None;
+    };
+    let work = "remove it, because the rules have it elsewhere".to_owned();
+    let since_ms = question.since_ms.get(&service.id).copied();
+    Some(PendingStatus { service: service.name.clone(), work, reason, since_ms })
 }
 
 fn work(need: Need, record: &Record) -> Option<String> {
@@ -126,6 +251,7 @@ fn work(need: Need, record: &Record) -> Option<String> {
         Need::Nothing => return None,
         Need::Place => format!("get revision {}", record.revision),
         Need::Remove => "remove it".to_owned(),
+        Need::Evict => "remove it, because the rules have it elsewhere".to_owned(),
         Need::SetAside => "rename its own content to a conflict name".to_owned(),
         Need::AwaitChecksum => "compare its own content".to_owned(),
         Need::Hash if record.is_orphan() => {

@@ -10,15 +10,18 @@
 //! the answers, each with its pure half apart; `trash` and `restore` ask the drivers for theirs.
 
 mod answer;
+mod approval;
 mod approve;
 mod configuration;
 mod conflicts;
 mod core;
 mod explain;
+mod identity;
 mod listen;
 mod name;
 mod overview;
 mod parts;
+mod plan;
 mod process;
 mod register;
 mod restore;
@@ -33,7 +36,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use configuration::{Configuration, Configured, Sources};
+pub use configuration::{Configuration, Configured, Remembered, Sources};
 pub use core::Core;
 pub use listen::{bind, serve};
 pub use process::{Arguments, main};

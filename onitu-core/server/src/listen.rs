@@ -16,8 +16,8 @@ use tracing::{debug, warn};
 use crate::answer::{away, failed};
 use crate::core::Core;
 
-/// Longest request, in bytes: a path of 4,095 bytes, each of them escaped, and its frame.
-const REQUEST_BYTES_MAX: u64 = 32 * 1024;
+/// Longest request, in bytes: rules to be tried, escaped, and their frame.
+const REQUEST_BYTES_MAX: u64 = 1024 * 1024;
 /// Most connections at the same time; the next one waits.
 const CONNECTIONS_MAX: usize = 64;
 /// After a connection could not be accepted (too many open files), the next try waits so long.

@@ -1,5 +1,6 @@
 //! From the parts to `onitu status`: a pure function.
 
+use onitu_core::ignore::Ignoring;
 use onitu_core::status::{
     Problem, ProcessStatus, RedisStatus, Report, ServiceState, ServiceStatus, Status,
 };
@@ -28,7 +29,15 @@ pub(crate) fn status(parts: &Parts) -> Status {
         redis: RedisStatus { used_memory_bytes: stored.used_memory_bytes },
         services,
         processes: parts.processes.clone().unwrap_or_default(),
+        problems: ignore_problems(stored),
     }
+}
+
+/// Lines of ignore files that have no effect.
+fn ignore_problems(stored: &Stored) -> Vec<Problem> {
+    let set = stored.ignoring.as_ref().filter(|it| !it.files.is_empty() || !it.unused.is_empty());
+    let problems = set.map_or_else(Vec::new, |set| Ignoring::compile(set).problems().to_vec());
+    problems.into_iter().take(PROBLEMS_SHOWN_MAX).collect()
 }
 
 fn of_service(service: &Service, parts: &Parts, stored: &Stored) -> ServiceStatus {
@@ -47,6 +56,8 @@ fn of_service(service: &Service, parts: &Parts, stored: &Stored) -> ServiceStatu
         state,
         reason,
         files: stored.counts.held.get(&service.id).copied().unwrap_or(0),
+        used_bytes: stored.counts.bytes.get(&service.id).copied().unwrap_or(0),
+        quota_bytes: service.quota_bytes(),
         pending: stored.counts.pending.get(&service.id).copied().unwrap_or(0),
         pid: process.and_then(|process| process.pid),
         scanned: report.scanned,

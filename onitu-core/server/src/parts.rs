@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use onitu_core::ignore::IgnoreSet;
 use onitu_core::status::{ProcessStatus, Report};
 use onitu_core::store::{Counts, Registry, StoreError};
 use onitu_core::{Fault, Path, ServiceId, clock};
@@ -43,6 +44,8 @@ pub(crate) struct Stored {
     pub(crate) reports: BTreeMap<ServiceId, Report>,
     /// Why work at some paths fails.
     pub(crate) problems: BTreeMap<ServiceId, Vec<(Path, Fault)>>,
+    /// What is ignored; [`None`] before the Referee has said so.
+    pub(crate) ignoring: Option<IgnoreSet>,
     /// Bytes the server uses.
     pub(crate) used_memory_bytes: u64,
 }
@@ -77,7 +80,8 @@ impl Core {
             let found = self.store.problems(service.id, PROBLEMS_COUNTED_MAX).await?;
             problems.insert(service.id, found);
         }
+        let ignoring = self.store.ignoring(0).await?;
         let used_memory_bytes = self.store.used_memory_bytes().await?;
-        Ok(Stored { counts, reports, problems, used_memory_bytes })
+        Ok(Stored { counts, reports, problems, ignoring, used_memory_bytes })
     }
 }

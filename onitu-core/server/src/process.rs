@@ -42,6 +42,9 @@ pub struct Arguments {
     /// The metadata store.
     #[arg(long, value_name = "URL")]
     pub redis: String,
+    /// The state directory.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
 }
 
 /// Runs the Core until it is told to end (SIGTERM).
@@ -75,8 +78,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn live(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { config, runtime, redis } = arguments;
-    let sources = Arc::new(Disked::new(config, Places::of_this_process()));
+    let Arguments { config, runtime, redis, state } = arguments;
+    let sources = Arc::new(Disked::new(config, state, Places::of_this_process()));
     let store = Arc::new(connect(&redis).await?);
     let configuration = match sources.configuration() {
         Ok(configuration) => configuration,

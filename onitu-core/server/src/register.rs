@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use onitu_core::control::Wanted;
-use onitu_core::rules::listed;
+use onitu_core::rules::{Rules, listed};
 use onitu_core::store::Registry;
 use onitu_core::{Hasher, Service, ServiceId};
 
@@ -41,7 +41,8 @@ pub(crate) fn registry(
         })
         .collect();
     services.sort_by_key(|service| service.id);
-    Registry { version: 0, services, rules: configuration.rules.clone() }
+    let (rules, keeps_junk) = (configuration.rules.clone(), configuration.keeps_junk);
+    Registry { version: 0, services, rules, approved: Vec::new(), keeps_junk }
 }
 
 /// A registry to answer from while the store, which gives the numbers, is not there yet. Its
@@ -63,7 +64,10 @@ pub(crate) fn names_by_age(configuration: &Configuration, known: &Registry) -> V
 
 /// Whether two registries say the same, whatever their versions.
 pub(crate) fn same(one: &Registry, other: &Registry) -> bool {
-    one.services == other.services && one.rules == other.rules
+    one.services == other.services
+        && one.rules == other.rules
+        && one.approved == other.approved
+        && one.keeps_junk == other.keeps_junk
 }
 
 /// The processes that shall run for `registry`, and why some services have none. A service's
@@ -129,8 +133,8 @@ fn fingerprint(service: &Service, salt: &str) -> String {
     hasher.finish().to_string()[..16].to_owned()
 }
 
-/// What is different in `new`, as a sentence for the person who asked for it.
-pub(crate) fn changes(old: &Registry, new: &Registry) -> String {
+/// What is different in `new`, in words for the person who asked for it.
+pub(crate) fn changes(old: &Registry, new: &Registry) -> Vec<String> {
     let mut parts = Vec::new();
     let added: Vec<_> =
         new.services.iter().filter(|service| old.by_name(&service.name).is_none()).collect();
@@ -148,12 +152,22 @@ pub(crate) fn changes(old: &Registry, new: &Registry) -> String {
     if old.rules != new.rules {
         parts.push("changed the rules".to_owned());
     }
-    if parts.is_empty() { "nothing changed".to_owned() } else { parts.join("; ") }
+    if old.keeps_junk != new.keeps_junk {
+        parts.push("changed whether junk is ignored".to_owned());
+    }
+    parts
 }
 
 /// Names as a sentence holds them.
 pub(crate) fn quoted(services: &[&Service]) -> String {
     listed(services.iter().map(|service| service.name.as_str()))
+}
+
+/// Whether `new` may have paths looked at that `old` excluded.
+pub(crate) fn may_uncover(old: &Registry, new: &Registry) -> bool {
+    let names: Vec<String> = old.services.iter().map(|service| service.name.clone()).collect();
+    let excludes = |text: &String| Rules::parse(text, &names).0.is_some_and(|it| it.may_exclude());
+    old.rules != new.rules && old.rules.as_ref().is_some_and(excludes)
 }
 
 /// The services of `old` that `new` has no more.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use onitu_core::Service;
 use onitu_core::limits::REQUEST_TIMEOUT_MS;
 use onitu_core::message::{Reply, Request, decode, encode};
-use onitu_core::status::{REFEREE, ServiceState, ServiceStatus};
+use onitu_core::status::{REFEREE, Report, ServiceState, ServiceStatus};
 use tokio::task::JoinSet;
 
 use crate::core::Core;
@@ -92,6 +92,11 @@ pub(crate) fn going_on(parts: &Parts) -> Option<String> {
     if noted.is_some_and(|version| version < parts.registry.version) {
         return Some("what the changed services and rules mean is being worked out".to_owned());
     }
+    let ignoring = stored.ignoring.as_ref().map_or(0, |set| set.version);
+    let is_behind = |report: &Report| report.ignoring < ignoring;
+    if stored.reports.get(&REFEREE).is_some_and(is_behind) {
+        return Some("what is ignored from now on is being worked out".to_owned());
+    }
     let mut said_parts = Vec::new();
     for service in &status(parts).services {
         let id = parts.registry.by_name(&service.name).map(|known: &Service| known.id);
@@ -99,6 +104,9 @@ pub(crate) fn going_on(parts: &Parts) -> Option<String> {
         let is_scanned = report.is_some_and(|report| report.scans > 0)
             && !parts.doubtful.contains(&service.name);
         said_parts.extend(of_state(service, is_scanned));
+        if report.is_some_and(is_behind) && service.state != ServiceState::Paused {
+            said_parts.push(format!("`{}` has yet to hear what is ignored", service.name));
+        }
         said_parts.extend(of_pending(service));
     }
     said(&said_parts)

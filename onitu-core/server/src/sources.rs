@@ -1,26 +1,34 @@
 //! The real outside: `entries.toml` on this machine's disk, and the drivers installed here.
 
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use onitu_core::AT;
 use onitu_core::drivers::{self, PROGRAM_PREFIX, Places};
 use onitu_core::entries::{
     self, Disk, DriverProblem, Entries, ParseSetting, ServiceEntry, default_state_dir,
 };
 use onitu_core::manifest::Manifest;
 
-use crate::configuration::{Configuration, Configured, Sources};
+use crate::configuration::{Configuration, Configured, Remembered, Sources};
 
 /// Reads one configuration file, and finds drivers where the running program does.
 pub struct Disked {
     config: PathBuf,
+    state_dir: PathBuf,
     places: Places,
 }
 
+/// In the state directory: what was approved of removing.
+const RULES_FILE: &str = "rules.json";
+
 impl Disked {
-    /// The configuration in the file `config`, and the drivers in `places`.
-    pub fn new(config: PathBuf, places: Places) -> Self {
-        Self { config, places }
+    /// The configuration in the file `config`, what is to be remembered in `state_dir`, and the
+    /// drivers in `places`.
+    pub fn new(config: PathBuf, state_dir: PathBuf, places: Places) -> Self {
+        Self { config, state_dir, places }
     }
 
     fn manifest(&self, driver: &str) -> Result<Manifest, DriverProblem> {
@@ -63,7 +71,9 @@ impl Sources for Disked {
         let entries = self.entries()?;
         Ok(Configuration {
             services: entries.services.into_iter().map(configured).collect(),
+            rules_place: entries.rules.as_ref().map(|it| (it.file.clone(), it.first_line)),
             rules: entries.rules.map(|rules| rules.text),
+            keeps_junk: !entries.ignore_junk,
         })
     }
 
@@ -75,6 +85,32 @@ impl Sources for Disked {
             )
         })
     }
+
+    fn remembered(&self) -> Result<Option<Remembered>, String> {
+        let file = self.state_dir.join(RULES_FILE);
+        let told = |error: &dyn std::fmt::Display| format!("`{}`: {error}", file.display());
+        match std::fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| told(&error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(told(&error)),
+        }
+    }
+
+    fn remember(&self, remembered: &Remembered) -> Result<(), String> {
+        let file = self.state_dir.join(RULES_FILE);
+        let bytes = serde_json::to_vec_pretty(remembered).unwrap_or_default();
+        replace(&file, &bytes).map_err(|error| format!("can't write `{}`: {error}", file.display()))
+    }
+}
+
+/// Puts `bytes` in the place of `file`, durably and at once.
+fn replace(file: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+    let new = file.with_extension("new");
+    let mut written = File::create(&new)?;
+    written.write_all(bytes)?;
+    written.sync_all()?;
+    std::fs::rename(&new, file)?;
+    File::open(file.parent().unwrap_or(file))?.sync_all()
 }
 
 /// A service as the registry has it: with its driver's options stand those that every service
@@ -82,6 +118,12 @@ impl Sources for Disked {
 fn configured(entry: ServiceEntry) -> Configured {
     let mut options = entry.options;
     options.insert("trash_days".to_owned(), entry.trash_days.into());
+    if !entry.at.is_root() {
+        options.insert(AT.to_owned(), entry.at.as_str().into());
+    }
+    if let Some(bytes) = entry.quota_bytes {
+        options.insert("quota_bytes".to_owned(), bytes.into());
+    }
     if let Some(bytes) = entry.trash_size_bytes {
         options.insert("trash_size_bytes".to_owned(), bytes.into());
     }

@@ -19,7 +19,7 @@ use onitu_core::{
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::configuration::{Configuration, Sources};
+use crate::configuration::{Configuration, Remembered, Sources};
 use crate::core::Core;
 use crate::register::Place;
 use crate::supervisor::Supervisor;
@@ -42,7 +42,7 @@ pub(crate) fn service(id: u16, name: &str) -> Service {
 /// Services with the numbers 1, 2, 3 …
 pub(crate) fn registry(names: &[&str]) -> Registry {
     let services = (1..).zip(names).map(|(id, name)| service(id, name)).collect();
-    Registry { version: 1, services, rules: None }
+    Registry { version: 1, services, ..Registry::default() }
 }
 
 pub(crate) fn configuration(names: &[&str]) -> Configuration {
@@ -52,7 +52,7 @@ pub(crate) fn configuration(names: &[&str]) -> Configuration {
 pub(crate) fn record(kind: Kind, text: &str, holders: &[u16]) -> Record {
     let checksum = (kind != Kind::Directory).then(|| Checksum::of(text.as_bytes()));
     let size = text.len() as u64;
-    let content = Content { kind, size, mtime_ns: 7, executable: false, checksum };
+    let content = Content { kind, size, mtime_ns: 7, executable: false, checksum, media: None };
     let mut record = Record {
         revision: 1,
         gone: false,
@@ -60,6 +60,8 @@ pub(crate) fn record(kind: Kind, text: &str, holders: &[u16]) -> Record {
         holders: vec![],
         moved: None,
         ancestors: Vec::new(),
+        origin: None,
+        leaving: Vec::new(),
     };
     for id in holders {
         record.set_holder(ServiceId(*id), 1, Tag::of(b"x"));
@@ -81,6 +83,7 @@ pub(crate) async fn put(store: &MemoryStore, records: &[(&str, Record)]) {
 pub(crate) struct FakeSources {
     pub(crate) configuration: Mutex<Result<Configuration, String>>,
     pub(crate) drivers: Mutex<BTreeSet<String>>,
+    pub(crate) remembered: Mutex<Result<Option<Remembered>, String>>,
 }
 
 impl Sources for FakeSources {
@@ -94,6 +97,17 @@ impl Sources for FakeSources {
         } else {
             Err(format!("its driver `{driver}` is not installed"))
         }
+    }
+
+    fn remembered(&self) -> Result<Option<Remembered>, String> {
+        self.remembered.lock().expect("whole").clone()
+    }
+
+    fn remember(&self, remembered: &Remembered) -> Result<(), String> {
+        let mut kept = self.remembered.lock().expect("whole");
+        kept.as_ref().map_err(Clone::clone)?;
+        *kept = Ok(Some(remembered.clone()));
+        Ok(())
     }
 }
 
@@ -177,6 +191,7 @@ impl House {
         let sources = Arc::new(FakeSources {
             configuration: Mutex::new(Ok(configuration.clone())),
             drivers: Mutex::new(BTreeSet::from(["local".to_owned()])),
+            remembered: Mutex::new(Ok(None)),
         });
         let core = a_core(&dir, &store, &bus, &sources, configuration);
         Self { dir, store, bus, sources, running: Arc::default(), core }

@@ -44,14 +44,10 @@ impl Check<'_> {
     /// Each that is there is checked; what is wrong counts as not given.
     pub fn every(&mut self, owner: &str, table: &dyn TableLike) -> Every {
         let field = |name| Field::of(owner, table, name);
-        let mut given = |name, idle| {
-            let field = field(name)?;
-            self.not_yet(&field, idle);
-            Some(field)
-        };
-        let at = given("at", "the service's root stands at the top of the tree");
-        let quota = given("quota", "the service is filled without a limit");
-        let rate = given("limit", "transfers run as fast as they can");
+        let rate = field("limit");
+        if let Some(field) = &rate {
+            self.not_yet(field, "transfers run as fast as they can");
+        }
         Every {
             mode: field("mode").and_then(|it| self.mode(&it)).unwrap_or_default(),
             verify_s: field("verify").and_then(|it| self.measured(&it, duration_s)),
@@ -60,8 +56,8 @@ impl Check<'_> {
                 .and_then(|it| self.whole(&it, TRASH_DAYS_MAX))
                 .unwrap_or(TRASH_DAYS),
             trash_size_bytes: field("trash_size").and_then(|it| self.measured(&it, size_bytes)),
-            at: at.and_then(|it| self.at(&it)).unwrap_or_else(Path::root),
-            quota_bytes: quota.and_then(|it| self.measured(&it, size_bytes)),
+            at: field("at").and_then(|it| self.at(&it)).unwrap_or_else(Path::root),
+            quota_bytes: field("quota").and_then(|it| self.measured(&it, size_bytes)),
             limit: rate.and_then(|it| self.measured(&it, limit)),
             max_delete: field("max_delete").and_then(|it| self.share(&it)),
             max_change: field("max_change").and_then(|it| self.share(&it)),

@@ -13,7 +13,7 @@ use super::{Check, Diagnostic, ParseSetting, Rules, RulesText, listed};
 
 const OWNER: &str = "`[onitu]`";
 /// Its keys.
-pub const NAMES: [&str; 5] = ["state_dir", "api", "redis", "rules", "rules_file"];
+pub const NAMES: [&str; 6] = ["state_dir", "api", "redis", "rules", "rules_file", "ignore_junk"];
 const API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3862);
 
 /// The state directory alone, for a command that looks for the running instance: whatever else is
@@ -32,6 +32,7 @@ pub struct General {
     pub api: Option<SocketAddr>,
     pub redis: Option<String>,
     pub rules: Option<RulesText>,
+    pub ignore_junk: bool,
 }
 
 impl Check<'_> {
@@ -56,8 +57,10 @@ impl Check<'_> {
         let api = field("api").map_or(Some(Some(API)), |field| self.api(&field));
         let redis = field("redis").map(|field| self.redis(&field));
         let rules = self.rules(field("rules"), field("rules_file"), names);
+        let ignore_junk = field("ignore_junk").is_none_or(|field| self.flag(&field));
         let state_dir = self.state_dir(field("state_dir"))?;
-        Some(General { state_dir, api: api.flatten(), redis: redis.flatten(), rules })
+        let (api, redis) = (api.flatten(), redis.flatten());
+        Some(General { state_dir, api, redis, rules, ignore_junk })
     }
 
     fn state_dir(&mut self, field: Option<Field<'_>>) -> Option<PathBuf> {
@@ -87,6 +90,15 @@ impl Check<'_> {
             self.not_yet(field, "there is no HTTP API, no web page and no `/metrics`");
         }
         Some(address)
+    }
+
+    /// What is wrong counts as `true`.
+    fn flag(&mut self, field: &Field<'_>) -> bool {
+        let value = field.item.as_bool();
+        if value.is_none() {
+            self.say(field.not_a("`true` or `false`"));
+        }
+        value.unwrap_or(true)
     }
 
     fn redis(&mut self, field: &Field<'_>) -> Option<String> {
@@ -131,10 +143,20 @@ impl Check<'_> {
         };
         let start = field.span().and_then(|span| content_start(self.text, span, text));
         for mut problem in Rules::parse(text, names).1 {
-            problem.span = match (&problem.span, start) {
-                (Some(span), Some(start)) => Some(span.start + start..span.end + start),
-                _ => field.span(),
+            let Some(start) = start else {
+                // The text has escapes, so that no place in it is one of the file.
+                for mark in std::mem::take(&mut problem.also) {
+                    let place = text.get(mark.span).unwrap_or_default();
+                    problem.hints.push(format!("see `{place}`"));
+                }
+                self.say(Diagnostic { span: field.span(), ..problem });
+                continue;
             };
+            let moved = |span: &Range<usize>| span.start + start..span.end + start;
+            problem.span = problem.span.as_ref().map(moved).or_else(|| field.span());
+            for mark in &mut problem.also {
+                mark.span = moved(&mark.span);
+            }
             self.say(problem);
         }
         let at = start.or(field.span().map(|span| span.start)).unwrap_or(0);

@@ -58,6 +58,8 @@ pub struct Entries {
     pub redis: Option<String>,
     /// [`None`]: everything goes to every service.
     pub rules: Option<RulesText>,
+    /// Whether junk (`.DS_Store`, `~$*` …) is ignored.
+    pub ignore_junk: bool,
     /// In the order of the file.
     pub services: Vec<ServiceEntry>,
 }
@@ -90,9 +92,9 @@ pub struct ServiceEntry {
     pub trash_days: u32,
     /// Most bytes of the trash; no bound but its days if not given.
     pub trash_size_bytes: Option<u64>,
-    /// The directory of the tree at which its root stands. Not effective yet.
+    /// The directory of the tree at which its root stands.
     pub at: crate::Path,
-    /// Most bytes it may hold. Not effective yet.
+    /// Most bytes it may hold.
     pub quota_bytes: Option<u64>,
     /// How fast it may be used. Not effective yet.
     pub limit: Option<Limit>,
@@ -189,6 +191,7 @@ impl<'a> Check<'a> {
             api: general.api,
             redis: general.redis,
             rules: general.rules,
+            ignore_junk: general.ignore_junk,
             services,
         })
     }
@@ -287,14 +290,18 @@ fn service_names(top: &dyn TableLike) -> Vec<String> {
 
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entries")
+        let mut shown = f.debug_struct("Entries");
+        shown
             .field("path", &self.path)
             .field("state_dir", &self.state_dir)
             .field("api", &self.api)
             .field("redis", &self.redis.as_ref().map(|_| "…"))
             .field("rules", &self.rules)
-            .field("services", &self.services)
-            .finish()
+            .field("services", &self.services);
+        if !self.ignore_junk {
+            shown.field("ignore_junk", &self.ignore_junk);
+        }
+        shown.finish()
     }
 }
 

@@ -102,16 +102,6 @@ fn the_reference_has_every_key_and_shows_a_real_message() {
 }
 
 #[test]
-fn the_rules_of_the_reference_are_right() {
-    let reference = file("docs/rules.md");
-    let services = ["laptop", "nas", "vault"].map(str::to_owned);
-    let blocks = blocks(&reference, "rules");
-    assert_eq!(blocks.len(), 1);
-    let (rules, problems) = Rules::parse(blocks[0].1, &services);
-    assert!(rules.is_some() && problems.is_empty(), "{problems:?}");
-}
-
-#[test]
 fn the_shipped_example_works_and_every_line_is_explained() {
     let text = file("entries.toml");
     let checked = parse(&text, &setting());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Kind;
+use crate::{Kind, Media};
 
 fn state() -> State {
     State {
@@ -9,6 +9,7 @@ fn state() -> State {
             mtime_ns: 1_700_000_000_123_456_789,
             executable: true,
             checksum: Some(Checksum::of(b"hello")),
+            media: None,
         },
         tag: Tag::of(b"x"),
     }
@@ -35,6 +36,27 @@ fn what_is_written_is_read_again() {
     };
     let bytes = encode(&batch);
     assert_eq!(decode::<Batch>(&bytes).unwrap(), batch);
+}
+
+#[test]
+fn a_media_type_travels_by_name_and_who_does_not_know_it_has_none() {
+    let with = |media| State { content: Content { media, ..state().content }, ..state() };
+    for name in ["", "image/png"] {
+        let told = with(Media::named(name));
+        assert_eq!(decode::<State>(&encode(&told)).unwrap(), told);
+        let text = serde_json::to_string(&told).unwrap();
+        assert!(text.contains(&format!("\"media\":\"{name}\"")), "{text}");
+        let newer = text.replace("\"image/png\"", "\"image/newer\"");
+        let newer: State = serde_json::from_str(&newer).unwrap();
+        assert_eq!(newer.content.media.is_none(), name == "image/png");
+    }
+    // A driver of an earlier version says nothing of it, and neither does who hasn't looked.
+    let silent = serde_json::to_string(&state()).unwrap();
+    assert!(!silent.contains("media"), "{silent}");
+    assert_eq!(serde_json::from_str::<State>(&silent).unwrap(), state());
+    // One that only a newer version can name is not told under another name.
+    let numbered = with(Some(Media::of_number(60_000)));
+    assert_eq!(decode::<State>(&encode(&numbered)).unwrap(), state());
 }
 
 #[test]

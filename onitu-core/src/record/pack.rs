@@ -3,21 +3,26 @@
 //!
 //! What means nothing for a kind isn't kept: a directory is unpacked as [`Content::DIRECTORY`].
 
-use crate::{Checksum, Content, Holder, InvalidPath, Kind, Path, Record, ServiceId, Tag};
+use crate::{Checksum, Content, Holder, InvalidPath, Kind, Media, Path, Record, ServiceId, Tag};
 
 /// Bits of the first byte.
 mod flag {
-    /// 0 file, 1 directory, 2 symbolic link; 3 is kept for another format.
+    /// 0 file, 1 directory, 2 symbolic link, 3 a file whose media type follows its checksum.
     pub const KIND: u8 = 0b0000_0011;
+    pub const FILE_WITH_MEDIA: u8 = 3;
     pub const GONE: u8 = 0b0000_0100;
     pub const EXECUTABLE: u8 = 0b0000_1000;
-    /// Checksum algorithm: 0 none, 1 SHA-1; 2 and 3 are kept for others.
-    pub const CHECKSUM: u8 = 0b0011_0000;
+    /// A SHA-1 checksum is there; another algorithm would be another format.
     pub const SHA1: u8 = 0b0001_0000;
+    /// The service it was first seen on follows the content.
+    pub const ORIGIN: u8 = 0b0010_0000;
     pub const MOVED: u8 = 0b0100_0000;
     /// Ancestors follow the content.
     pub const ANCESTORS: u8 = 0b1000_0000;
 }
+
+/// Added to the number of a holder that is leaving; the incarnation that was told follows its tag.
+const LEAVING: u64 = 1 << 16;
 
 /// A packed record that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,12 +33,6 @@ pub enum UnpackError {
     /// A number doesn't fit.
     #[error("its {0} is too large a number")]
     TooLarge(&'static str),
-    /// The kind is none that this program knows.
-    #[error("its kind {0} is unknown")]
-    Kind(u8),
-    /// The checksum's algorithm is none that this program knows.
-    #[error("its checksum algorithm {0} is unknown")]
-    Algorithm(u8),
     /// The path it moved from or to isn't UTF-8.
     #[error("the path it moved from or to is not UTF-8")]
     NotUtf8,
@@ -46,7 +45,7 @@ pub enum UnpackError {
 }
 
 impl Record {
-    /// Writes the record down; about 49 bytes for a file with a checksum and two holders.
+    /// Writes the record down; about 50 bytes for a file with a checksum and two holders.
     pub fn pack(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(64);
         bytes.push(self.flags());
@@ -57,6 +56,12 @@ impl Record {
             if let Some(checksum) = self.content.checksum {
                 bytes.extend(checksum.0);
             }
+        }
+        if let (Kind::File, Some(media)) = (self.content.kind, self.content.media) {
+            put_varint(&mut bytes, media.number().into());
+        }
+        if let Some(origin) = self.origin {
+            put_varint(&mut bytes, origin.0.into());
         }
         if !self.ancestors.is_empty() {
             put_varint(&mut bytes, self.ancestors.len() as u64);
@@ -72,16 +77,22 @@ impl Record {
         let mut holders = self.holders.clone();
         holders.sort_by_key(|holder| holder.service);
         for holder in holders {
-            put_varint(&mut bytes, holder.service.0.into());
+            let leaving = self.leaving(holder.service);
+            let mark = if leaving.is_some() { LEAVING } else { 0 };
+            put_varint(&mut bytes, u64::from(holder.service.0) | mark);
             // Small for whoever is near the current revision, and any other can be told too.
             put_varint(&mut bytes, self.revision.wrapping_sub(holder.revision));
             bytes.extend(holder.tag.0);
+            if let Some(epoch) = leaving {
+                put_varint(&mut bytes, epoch);
+            }
         }
         bytes
     }
 
     fn flags(&self) -> u8 {
         let kind = match self.content.kind {
+            Kind::File if self.content.media.is_some() => flag::FILE_WITH_MEDIA,
             Kind::File => 0,
             Kind::Directory => 1,
             Kind::Symlink => 2,
@@ -91,6 +102,7 @@ impl Record {
         kind | when(self.gone, flag::GONE)
             | when(file && self.content.executable, flag::EXECUTABLE)
             | when(read, flag::SHA1)
+            | when(self.origin.is_some(), flag::ORIGIN)
             | when(self.moved.is_some(), flag::MOVED)
             | when(!self.ancestors.is_empty(), flag::ANCESTORS)
     }
@@ -101,11 +113,15 @@ impl Record {
         let flags = rest.byte("flags")?;
         let revision = rest.varint("revision")?;
         let content = unpack_content(flags, &mut rest)?;
+        let origin = match flags & flag::ORIGIN {
+            0 => None,
+            _ => Some(unpack_service(rest.varint("origin")?)?),
+        };
         let ancestors = unpack_ancestors(flags, revision, &mut rest)?;
         let moved = if flags & flag::MOVED == 0 { None } else { Some(unpack_path(&mut rest)?) };
-        let holders = unpack_holders(revision, &mut rest)?;
+        let (holders, leaving) = unpack_holders(revision, &mut rest)?;
         let gone = flags & flag::GONE != 0;
-        Ok(Self { revision, gone, content, holders, moved, ancestors })
+        Ok(Self { revision, gone, content, holders, moved, ancestors, origin, leaving })
     }
 }
 
@@ -115,21 +131,24 @@ fn when(condition: bool, bit: u8) -> u8 {
 
 fn unpack_content(flags: u8, rest: &mut Reader<'_>) -> Result<Content, UnpackError> {
     let kind = match flags & flag::KIND {
-        0 => Kind::File,
         1 => Kind::Directory,
         2 => Kind::Symlink,
-        other => return Err(UnpackError::Kind(other)),
+        _ => Kind::File,
     };
     let mut content = Content { kind, ..Content::DIRECTORY };
     if kind != Kind::Directory {
         content.size = rest.varint("size")?;
         content.mtime_ns = i64::from_le_bytes(rest.array("mtime")?);
         content.executable = kind == Kind::File && flags & flag::EXECUTABLE != 0;
-        content.checksum = match flags & flag::CHECKSUM {
+        content.checksum = match flags & flag::SHA1 {
             0 => None,
-            flag::SHA1 => Some(Checksum(rest.array("checksum")?)),
-            other => return Err(UnpackError::Algorithm(other >> 4)),
+            _ => Some(Checksum(rest.array("checksum")?)),
         };
+    }
+    if flags & flag::KIND == flag::FILE_WITH_MEDIA {
+        let number = u16::try_from(rest.varint("media type")?);
+        let number = number.map_err(|_| UnpackError::TooLarge("media type"))?;
+        content.media = Some(Media::of_number(number));
     }
     Ok(content)
 }
@@ -163,23 +182,31 @@ fn unpack_path(rest: &mut Reader<'_>) -> Result<Path, UnpackError> {
     Ok(Path::new(text)?)
 }
 
-fn unpack_holders(revision: u64, rest: &mut Reader<'_>) -> Result<Vec<Holder>, UnpackError> {
+fn unpack_service(number: u64) -> Result<ServiceId, UnpackError> {
+    u16::try_from(number).map(ServiceId).map_err(|_| UnpackError::TooLarge("service"))
+}
+
+type Holders = (Vec<Holder>, Vec<(ServiceId, u64)>);
+
+fn unpack_holders(revision: u64, rest: &mut Reader<'_>) -> Result<Holders, UnpackError> {
     let mut holders: Vec<Holder> = Vec::new();
+    let mut leaving = Vec::new();
     while !rest.0.is_empty() {
         let number = rest.varint("holder's service")?;
-        let number = u16::try_from(number).map_err(|_| UnpackError::TooLarge("service"))?;
+        let is_leaving = number & !u64::from(u16::MAX) == LEAVING;
+        let service = unpack_service(if is_leaving { number & !LEAVING } else { number })?;
         let behind = rest.varint("holder's revision")?;
-        let holder = Holder {
-            service: ServiceId(number),
-            revision: revision.wrapping_sub(behind),
-            tag: Tag(rest.array("holder's tag")?),
-        };
-        if holders.last().is_some_and(|last| last.service > holder.service) {
+        let tag = Tag(rest.array("holder's tag")?);
+        let holder = Holder { service, revision: revision.wrapping_sub(behind), tag };
+        if holders.last().is_some_and(|last| last.service >= holder.service) {
             return Err(UnpackError::Disorder);
+        }
+        if is_leaving {
+            leaving.push((service, rest.varint("leaving holder's incarnation")?));
         }
         holders.push(holder);
     }
-    Ok(holders)
+    Ok((holders, leaving))
 }
 
 /// Seven bits a byte, lowest first, the eighth set on all but the last.

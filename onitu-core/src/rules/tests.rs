@@ -1,8 +1,13 @@
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
-
 use super::*;
+use crate::{Content, Kind, Media, Mode, Record, ServiceId};
+
+#[cfg(feature = "entries")]
+mod examples;
+mod place;
+mod properties;
+mod reference;
 
 fn services(names: &[&str]) -> Vec<Service> {
     let service = |(index, name): (usize, &&str)| Service {
@@ -22,14 +27,22 @@ fn names() -> Vec<String> {
 
 fn rules(text: &str) -> Rules {
     let (rules, problems) = Rules::parse(text, &names());
-    assert!(problems.is_empty(), "{problems:?}");
-    rules.expect("no error, so rules")
+    rules.unwrap_or_else(|| panic!("{problems:?}"))
 }
 
-fn targets(text: &str, path: &str) -> Vec<u16> {
-    let path = Path::new(path).expect("valid");
-    let found = rules(text).targets(&path, &services(&["laptop", "nas", "s3"]));
-    found.into_iter().map(|id| id.0).collect()
+fn path(text: &str) -> Path {
+    Path::new(text).expect("valid")
+}
+
+/// The services of a path of which only the name is known.
+fn targets(text: &str, at: &str) -> Vec<u16> {
+    let at = path(at);
+    let facts = Facts::of_path(&at, 0);
+    numbers(&rules(text).place(&facts, &services(&["laptop", "nas", "s3"]), &[]).targets)
+}
+
+fn numbers(ids: &[ServiceId]) -> Vec<u16> {
+    ids.iter().map(|id| id.0).collect()
 }
 
 /// The messages of a text, each with the piece of the text it points at.
@@ -44,7 +57,7 @@ fn without_statements_everything_goes_everywhere() {
     for text in ["", "\n\n", "# only a comment\n   # and another\n"] {
         assert_eq!(targets(text, "a/b"), [1, 2, 3]);
     }
-    let status = Rules::everywhere().statements(&Path::root());
+    let status = Rules::everywhere().statements(&Facts::of_path(&Path::root(), 0), &[]);
     assert_eq!((status.len(), status[0].line, status[0].matches), (1, 0, true));
 }
 
@@ -88,23 +101,23 @@ fn odd_letters_in_globs_mean_themselves() {
 fn a_source_is_never_a_target() {
     let mut services = services(&["laptop", "nas"]);
     services[1].mode = Mode::Source;
-    let path = Path::new("a").expect("valid");
-    let found = rules("sync everything to laptop, nas").targets(&path, &services);
-    assert_eq!(found, [ServiceId(1)]);
-    assert_eq!(Rules::everywhere().targets(&path, &services), [ServiceId(1)]);
+    for rules in [rules("sync everything to laptop, nas"), Rules::everywhere()] {
+        let placed = rules.place(&Facts::of_path(&path("a"), 0), &services, &[]);
+        assert_eq!(placed.targets, [ServiceId(1)]);
+    }
 }
 
 #[test]
 fn a_service_that_is_gone_is_left_out() {
-    let path = Path::new("a").expect("valid");
-    let found = rules("sync everything to laptop, nas").targets(&path, &services(&["laptop"]));
-    assert_eq!(found, [ServiceId(1)]);
+    let rules = rules("sync everything to laptop, nas");
+    let placed = rules.place(&Facts::of_path(&path("a"), 0), &services(&["laptop"]), &[]);
+    assert_eq!(placed.targets, [ServiceId(1)]);
 }
 
 #[test]
 fn statements_tell_their_line_their_text_and_whether_they_match() {
     let rules = rules("\n# why\n  sync \"*.jpg\"  to s3 # because\r\nsync everything to nas");
-    let status = rules.statements(&Path::new("a.txt").expect("valid"));
+    let status = rules.statements(&Facts::of_path(&path("a.txt"), 0), &[]);
     let told: Vec<_> = status.iter().map(|it| (it.line, it.text.as_str(), it.matches)).collect();
     assert_eq!(told, [(3, "sync \"*.jpg\"  to s3", false), (4, "sync everything to nas", true)]);
 }
@@ -116,27 +129,9 @@ fn every_line_tells_its_own_mistake() {
         ("unknown statement `snyc`", "snyc"),
         ("`everthing` is neither `everything` nor a glob in quotes", "everthing"),
         ("`to` is expected here", "nas"),
-        ("`keep` is not understood by this version yet", "keep"),
+        ("the statement ends too early", "\"a\""),
     ];
     assert_eq!(problems(text), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
-}
-
-#[test]
-fn what_a_later_version_understands_is_said_to_be_so() {
-    let later = [
-        "keep 2 copies of \"a\" on any of nas, s3",
-        "never sync \"**/*.tmp\"",
-        "move \"a\" to s3",
-        "let photos = \"Photos/**\"",
-        "sync @photos to s3",
-        "sync \"a\" where size < 50 MB to s3",
-        "sync \"a\" to s3 where size < 50 MB",
-    ];
-    for text in later {
-        let found = problems(text);
-        assert_eq!(found.len(), 1, "{text}");
-        assert!(found[0].0.ends_with("is not understood by this version yet"), "{found:?}");
-    }
 }
 
 #[test]
@@ -161,6 +156,32 @@ fn mistakes_of_form_point_at_their_word() {
             "`a/../b` matches nothing: no path has a component `..`",
             "\"a/../b\"",
         ),
+        ("sync \"a\" to s3 where size < 1 B", "`where` stands before `to`", "where"),
+        ("sync @x to s3", "no set is called `@x`", "@x"),
+        ("let x", "the statement ends too early", "x"),
+        ("let x \"a\"", "`=` is expected here", "\"a\""),
+        ("let x = \"a\" \"b\"", "a comma is missing between two globs", "\"b\""),
+        ("let @x = \"a\"", "`@x` is no name for a set", "@x"),
+        ("let x = \"a\"\nlet x = \"b\"", "`x` is defined twice", "x"),
+        ("sync \"a\" where to s3", "a condition is expected here", "to"),
+        ("sync \"a\" where size 5 MB to s3", "`<`, `<=`, `>` or `>=` is expected here", "5"),
+        ("sync \"a\" where size < big to s3", "`big` is no size", "big"),
+        ("sync \"a\" where size < 5 to s3", "`5` is no size", "5"),
+        ("sync \"a\" where size < 5 XB to s3", "`5 XB` is no size", "5 XB"),
+        ("sync \"a\" where type image/* to s3", "`is` is expected here", "image/*"),
+        ("sync \"a\" where type is image to s3", "`image` is not a type like image/*", "image"),
+        ("sync \"a\" where ext in .jpg to s3", "`.jpg` is not an extension like jpg", ".jpg"),
+        ("sync \"a\" where name is /x/ to s3", "`matches` is expected here", "is"),
+        ("sync \"a\" where name matches /x to s3", "the closing `/` is missing", "/x to s3"),
+        ("sync \"a\" where name matches /(/ to s3", "`/(/` is no regular expression", "/(/"),
+        ("sync \"a\" where (size < 1 B to s3", "`and`, `or` or `)` is expected here", "to"),
+        ("sync \"a\" where (size < 1 B", "the closing `)` is missing", "("),
+        (
+            "sync \"a\" where size < 1 B size < 2 B to s3",
+            "`and`, `or` or `to` is expected here",
+            "size",
+        ),
+        ("sync \"a\" where siez < 1 B to s3", "unknown condition `siez`", "siez"),
         ("sync \"[a\" to s3", "`[a` is no glob: unclosed character class; missing ']'", "\"[a\""),
     ];
     for (text, message, piece) in cases {
@@ -177,42 +198,106 @@ fn an_unknown_service_is_a_warning_with_the_nearest_name() {
     assert_eq!(problems[0].hints, ["did you mean `nas`?"]);
 }
 
-fn statement() -> impl Strategy<Value = String> {
-    let pattern = prop_oneof![
-        Just("everything".to_owned()),
-        "\"[ab*]{1,3}(/\\*\\*)?\"(, \"[ab?]{1,2}\")?".prop_map(|text| text),
-    ];
-    let targets = prop::sample::subsequence(vec!["laptop", "nas", "s3"], 1..=3);
-    (pattern, targets).prop_map(|(it, to)| format!("sync {it} to {}", to.join(", ")))
+fn file(path: &Path, size: u64) -> Facts<'_> {
+    Facts { kind: Some(Kind::File), size: Some(size), ..Facts::of_path(path, 0) }
 }
 
-proptest! {
-    #[test]
-    fn the_order_of_statements_means_nothing(
-        (lines, shuffled) in prop::collection::vec(statement(), 0..8)
-            .prop_flat_map(|lines| (Just(lines.clone()), Just(lines).prop_shuffle())),
-        path in "[ab]{1,3}(/[ab]{1,2}){0,2}",
-    ) {
-        prop_assert_eq!(targets(&lines.join("\n"), &path), targets(&shuffled.join("\n"), &path));
-    }
+/// The services of a file of `size` bytes at `path`.
+fn placed(text: &str, at: &str, size: u64) -> Vec<u16> {
+    let at = path(at);
+    numbers(&rules(text).place(&file(&at, size), &services(&["laptop", "nas", "s3"]), &[]).targets)
+}
 
-    #[test]
-    fn no_text_makes_the_parser_panic(text in "\\PC{0,80}|[a-z\"\\\\,#@*\\[\\]{}!/ \n\r\té]{0,60}") {
-        let (rules, problems) = Rules::parse(&text, &names());
-        prop_assert_eq!(rules.is_none(), problems.iter().any(Diagnostic::is_error));
-        for problem in problems {
-            let span = problem.span.unwrap_or_default();
-            prop_assert!(text.get(span).is_some(), "a span cuts a letter");
-        }
+#[test]
+fn conditions_decide_beside_the_path() {
+    let small = "sync \"Photos/**\" where size < 50 MB and type is image/* to s3";
+    assert_eq!(placed(small, "Photos/a.jpg", 49_999_999), [3]);
+    assert_eq!(placed(small, "Photos/a.jpg", 50_000_000), [0_u16; 0]);
+    assert_eq!(placed(small, "Photos/a.txt", 1), [0_u16; 0]);
+    assert_eq!(placed(small, "a.jpg", 1), [0_u16; 0]);
+    let table = [
+        ("size <= 1 k", "a", 1_000, true),
+        ("size > 1 KiB", "a", 1_024, false),
+        ("size >= 1 KiB", "a", 1_024, true),
+        ("type is application/pdf, video/*", "a.MP4", 1, true),
+        ("type is image/*", "image", 1, false),
+        ("ext in jpg, png", "d/A.JPG", 1, true),
+        ("ext in gz", "a.tar.gz", 1, true),
+        ("ext in bashrc", ".bashrc", 1, false),
+        ("name matches /^IMG_[0-9]+/", "d/IMG_7.raw", 1, true),
+        ("name matches /^d/", "d/x", 1, false),
+        ("path \"d/**\", \"e\"", "d/x/y", 1, true),
+        ("not ext in jpg", "a.txt", 1, true),
+        ("ext in a or ext in b and size > 5 B", "x.a", 1, true),
+        ("(ext in a or ext in b) and size > 5 B", "x.a", 1, false),
+        ("not not size < 2 B", "x", 1, true),
+    ];
+    for (condition, path, size, met) in table {
+        let text = format!("sync everything where {condition} to nas");
+        assert_eq!(!placed(&text, path, size).is_empty(), met, "{condition} of {path}");
     }
+}
 
-    #[test]
-    fn no_sequence_of_words_makes_the_parser_panic(
-        words in prop::collection::vec(prop::sample::select(vec![
-            "sync", "everything", "to", "\"a/**\"", "\"[\"", ",", "nas", "s3", "where", "@x", "#", "\n", "keep", "\"",
-        ]), 0..24),
-    ) {
-        let (rules, problems) = Rules::parse(&words.join(" "), &names());
-        prop_assert_eq!(rules.is_none(), problems.iter().any(Diagnostic::is_error));
+#[test]
+fn what_is_not_known_meets_no_condition_and_no_contrary() {
+    for condition in ["size < 5 B", "not size < 5 B", "ext in txt and size < 5 B"] {
+        assert_eq!(
+            targets(&format!("sync everything where {condition} to nas"), "a.txt"),
+            [0_u16; 0]
+        );
     }
+    let either = "sync everything where ext in txt or size < 5 B to nas";
+    assert_eq!(targets(either, "a.txt"), [2]);
+}
+
+#[test]
+fn a_directory_meets_no_condition() {
+    let at = path("d");
+    let facts = Facts { kind: Some(Kind::Directory), ..file(&at, 0) };
+    let rules = rules("sync everything where size < 5 B to nas");
+    assert_eq!(rules.place(&facts, &services(&["laptop", "nas"]), &[]), Placement::default());
+    assert_eq!(rules.statements(&facts, &[])[0].unmet.as_deref(), Some("it is a directory"));
+}
+
+#[test]
+fn the_part_of_a_condition_that_fails_is_told() {
+    let rules = rules("sync \"*.jpg\" where size < 50 MB and not name matches /x/ to s3");
+    let unmet = |at: &str, size| rules.statements(&file(&path(at), size), &[])[0].unmet.clone();
+    assert_eq!(unmet("a.jpg", 1), None);
+    assert_eq!(unmet("a.jpg", 1 << 30).as_deref(), Some("size < 50 MB"));
+    assert_eq!(unmet("x.jpg", 1).as_deref(), Some("not name matches /x/"));
+    assert_eq!(unmet("x.txt", 1 << 30), None, "its globs don't match at all");
+}
+
+#[test]
+fn sets_have_names_that_may_be_used_before_they_are_given() {
+    let text = "sync @photos, \"Scans/**\" to s3\nlet photos = \"Photos/**\", \"**/*.jpg\"\n";
+    assert_eq!(targets(text, "Photos/a.raw"), [3]);
+    assert_eq!(targets(text, "deep/down/a.jpg"), [3]);
+    assert_eq!(targets(text, "Scans/1.pdf"), [3]);
+    assert_eq!(targets(text, "b.raw"), [0_u16; 0]);
+}
+
+#[test]
+fn a_statement_may_go_on_in_the_next_line() {
+    let text = "sync \"a\", # one\n  \"b\" \\\n  to nas,\n  s3\nsync \"c\" to nas\n";
+    assert_eq!(targets(text, "b"), [2, 3]);
+    assert_eq!(targets(text, "c"), [2]);
+    let status = rules(text).statements(&Facts::of_path(&path("b"), 0), &[]);
+    assert_eq!((status[0].line, status[0].text.as_str()), (1, "sync \"a\", \"b\" to nas, s3"));
+    assert_eq!(status[1].line, 5);
+}
+
+#[test]
+fn globs_that_would_take_too_long_to_compare_are_refused_with_the_reason() {
+    let line = |number: usize| format!("sync \"**/*{}{number}*\" to nas", "?".repeat(100));
+    let text = |lines: usize| (0..lines).map(line).collect::<Vec<_>>().join("\n");
+    let (rules, _) = Rules::parse(&text(100), &names());
+    assert!(rules.is_some(), "ten thousand are the most");
+    let (rules, problems) = Rules::parse(&text(101), &names());
+    assert!(rules.is_none());
+    let told = &problems.last().expect("an error").message;
+    assert!(told.contains("10100 `?` and `[…]` together, and 10000 are the most"), "{told}");
+    let escaped = Rules::parse(&text(100).replace('*', "[?]\\?"), &names());
+    assert!(escaped.0.is_none(), "a class counts, an escaped letter doesn't");
 }

@@ -9,10 +9,20 @@ pub enum Token {
     Bare(String),
     /// Between double quotes: a glob, its escapes untouched.
     Quoted(String),
-    /// Between double quotes, of which the closing one is missing.
+    /// Between double quotes or slashes, of which the closing one is missing.
     Unclosed,
+    /// Between slashes: a regular expression, its `\/` made `/`.
+    Regex(String),
     /// `,`
     Comma,
+    /// `(`
+    Open,
+    /// `)`
+    Close,
+    /// `=`
+    Equals,
+    /// `<`, `<=`, `>` or `>=`: the sign, and whether equality will do.
+    Compare(char, bool),
 }
 
 /// A word and where it stands in the whole text.
@@ -40,7 +50,15 @@ pub fn words(line: &str, start: usize) -> Vec<Word> {
         let (token, length) = match first {
             '#' => break,
             ',' => (Some(Token::Comma), 1),
+            '(' => (Some(Token::Open), 1),
+            ')' => (Some(Token::Close), 1),
+            '=' => (Some(Token::Equals), 1),
+            '<' | '>' => {
+                let equal = rest[1..].starts_with('=');
+                (Some(Token::Compare(first, equal)), 1 + usize::from(equal))
+            }
             '"' => quoted(rest),
+            '/' => regex(rest),
             _ if first.is_whitespace() => (None, first.len_utf8()),
             _ => bare(rest),
         };
@@ -51,9 +69,25 @@ pub fn words(line: &str, start: usize) -> Vec<Word> {
 }
 
 fn bare(rest: &str) -> (Option<Token>, usize) {
-    let ends = |letter: char| letter.is_whitespace() || matches!(letter, ',' | '"' | '#');
+    let ends = |letter: char| {
+        letter.is_whitespace() || matches!(letter, ',' | '"' | '#' | '(' | ')' | '<' | '>' | '=')
+    };
     let length = rest.find(ends).unwrap_or(rest.len());
     (Some(Token::Bare(rest[..length].to_owned())), length)
+}
+
+/// Up to the next slash that no backslash precedes.
+fn regex(rest: &str) -> (Option<Token>, usize) {
+    let mut escaped = false;
+    for (at, letter) in rest.char_indices().skip(1) {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '/' => return (Some(Token::Regex(rest[1..at].replace("\\/", "/"))), at + 1),
+            _ => {}
+        }
+    }
+    (Some(Token::Unclosed), rest.trim_end().len())
 }
 
 /// A backslash takes the next letter with it, so that a glob may hold `\"`; the glob's own parser

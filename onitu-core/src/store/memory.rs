@@ -3,7 +3,7 @@
 //! It behaves as Redis does, down to packed values, and is deterministic: the same calls in the
 //! same order have the same answers. It persists nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,8 +14,9 @@ use super::{
     Commit, Conflict, Counts, CountsChange, Cursor, Incarnation, Registry, Store, StoreError,
     Stream,
 };
+use crate::ignore::{IgnoreSet, IgnoreText};
 use crate::status::Report;
-use crate::{Fault, Path, Record, ServiceId, Shard};
+use crate::{Fault, Path, Record, ServiceId, Shard, clock};
 
 /// Directories in one page of [`Store::directories`]: few, so that paging is tried by small tests.
 const PAGE_DIRECTORIES: usize = 16;
@@ -66,7 +67,7 @@ struct Data {
     generation: Option<String>,
     /// Packed records by directory and name.
     records: BTreeMap<Path, BTreeMap<String, Vec<u8>>>,
-    pending: BTreeMap<ServiceId, BTreeSet<Path>>,
+    pending: BTreeMap<ServiceId, BTreeMap<Path, u64>>,
     problems: BTreeMap<ServiceId, BTreeMap<Path, Fault>>,
     conflicts: BTreeMap<Path, Conflict>,
     streams: BTreeMap<(ServiceId, Shard), (u64, u64)>,
@@ -74,6 +75,8 @@ struct Data {
     registry: Option<Registry>,
     ids: BTreeMap<String, ServiceId>,
     reports: BTreeMap<ServiceId, Report>,
+    ignoring: Option<IgnoreSet>,
+    ignore_texts: BTreeMap<(ServiceId, Path), IgnoreText>,
 }
 
 impl MemoryStore {
@@ -115,6 +118,11 @@ impl MemoryStore {
     /// effect and again before it answers: who gives up in between can't know which it was.
     pub fn set_delay(&self, delay: impl Fn() -> (Duration, Duration) + Send + Sync + 'static) {
         *self.inner.delay.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(delay));
+    }
+
+    /// What is published as ignored; without delay, and also while not available.
+    pub fn published(&self) -> Option<IgnoreSet> {
+        self.server().data.ignoring.clone()
     }
 
     /// All records, tombstones included; without delay, and also while not available.
@@ -179,10 +187,10 @@ impl Data {
         for ((service, path), wanted) in commit.pending {
             let paths = self.pending.entry(service).or_default();
             if wanted {
-                paths.insert(path)
+                paths.entry(path).or_insert_with(clock::now_ms);
             } else {
-                paths.remove(&path)
-            };
+                paths.remove(&path);
+            }
         }
         for ((service, path), fault) in commit.problems {
             set(self.problems.entry(service).or_default(), path, fault);
@@ -196,6 +204,9 @@ impl Data {
         self.counts.entries += commit.counts.entries;
         for (service, change) in commit.counts.held {
             *self.counts.held.entry(service).or_default() += change;
+        }
+        for (service, change) in commit.counts.bytes {
+            *self.counts.bytes.entry(service).or_default() += change;
         }
     }
 
@@ -223,13 +234,17 @@ impl Data {
     }
 
     fn counts(&self) -> Counts {
-        let held = self.counts.held.iter();
+        let (held, bytes) = (self.counts.held.iter(), self.counts.bytes.iter());
         let pending = self.pending.iter().map(|(service, paths)| (*service, paths.len() as u64));
         Counts {
             entries: u64::try_from(self.counts.entries).unwrap_or(0),
             held: held
                 .filter_map(|(service, held)| Some((*service, u64::try_from(*held).ok()?)))
                 .filter(|(_, held)| *held > 0)
+                .collect(),
+            bytes: bytes
+                .filter_map(|(service, bytes)| Some((*service, u64::try_from(*bytes).ok()?)))
+                .filter(|(_, bytes)| *bytes > 0)
                 .collect(),
             pending: pending.filter(|(_, paths)| *paths > 0).collect(),
             conflicts: self.conflicts.len() as u64,
@@ -293,10 +308,16 @@ impl Store for MemoryStore {
             server.generations += 1;
             let generation = format!("generation-{}", server.generations);
             // As in Redis: what was written before the set-up are remains of a lost store.
-            let Data { registry, ids, reports, .. } = std::mem::take(&mut server.data);
-            let generation_now = Some(generation.clone());
-            server.data =
-                Data { generation: generation_now, registry, ids, reports, ..Data::default() };
+            let before = std::mem::take(&mut server.data);
+            server.data = Data {
+                generation: Some(generation.clone()),
+                registry: before.registry,
+                ids: before.ids,
+                reports: before.reports,
+                ignoring: before.ignoring,
+                ignore_texts: before.ignore_texts,
+                ..Data::default()
+            };
             Ok(generation)
         })
         .await
@@ -352,8 +373,16 @@ impl Store for MemoryStore {
             let Some(paths) = server.data.pending.get(&service) else { return Ok(Vec::new()) };
             server.turn = server.turn.wrapping_add(1);
             let start = server.turn % paths.len().max(1);
-            let turned = paths.iter().skip(start).chain(paths.iter().take(start));
+            let turned = paths.keys().skip(start).chain(paths.keys().take(start));
             Ok(turned.take(limit).cloned().collect())
+        })
+        .await
+    }
+
+    async fn pending_since(&self, path: &Path) -> Result<BTreeMap<ServiceId, u64>, StoreError> {
+        self.operate(|server| {
+            let pending = server.data.pending.iter();
+            Ok(pending.filter_map(|(id, paths)| Some((*id, *paths.get(path)?))).collect())
         })
         .await
     }
@@ -409,6 +438,39 @@ impl Store for MemoryStore {
             let ids = &mut server.data.ids;
             let next = ids.len() as u16 + 1;
             Ok(*ids.entry(name.to_owned()).or_insert(ServiceId(next)))
+        })
+        .await
+    }
+
+    async fn ignoring(&self, known: u64) -> Result<Option<IgnoreSet>, StoreError> {
+        self.operate(|server| {
+            let set = server.data.ignoring.as_ref();
+            Ok(set.filter(|set| set.version != known).cloned())
+        })
+        .await
+    }
+
+    async fn set_ignoring(&self, set: &IgnoreSet) -> Result<(), StoreError> {
+        self.operate(|server| {
+            server.data.ignoring = Some(set.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn ignore_texts(&self) -> Result<BTreeMap<(ServiceId, Path), IgnoreText>, StoreError> {
+        self.operate(|server| Ok(server.data.ignore_texts.clone())).await
+    }
+
+    async fn set_ignore_text(
+        &self,
+        service: ServiceId,
+        path: &Path,
+        text: &IgnoreText,
+    ) -> Result<(), StoreError> {
+        self.operate(|server| {
+            server.data.ignore_texts.insert((service, path.clone()), text.clone());
+            Ok(())
         })
         .await
     }

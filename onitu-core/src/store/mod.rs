@@ -8,6 +8,7 @@ mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::memory::{Checkpoint, MemoryStore};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
+use crate::ignore::{IgnoreSet, IgnoreText};
 use crate::status::Report;
 use crate::{Fault, Path, Record, Service, ServiceId, Shard};
 
@@ -83,7 +85,7 @@ pub struct Stream {
 pub struct Commit {
     /// New records; [`None`] forgets the path.
     pub records: BTreeMap<Path, Option<Record>>,
-    /// Whether a service has work to do at a path.
+    /// Whether a service has work to do at a path. The store notes since when.
     pub pending: BTreeMap<(ServiceId, Path), bool>,
     /// Why work at a path fails, or that it no longer does.
     pub problems: BTreeMap<(ServiceId, Path), Option<Fault>>,
@@ -102,6 +104,8 @@ pub struct CountsChange {
     pub entries: i64,
     /// Paths held, by service.
     pub held: BTreeMap<ServiceId, i64>,
+    /// Bytes on record of these paths, by service.
+    pub bytes: BTreeMap<ServiceId, i64>,
 }
 
 /// Sums over all records, kept by the commits.
@@ -111,6 +115,8 @@ pub struct Counts {
     pub entries: u64,
     /// Paths held, by service.
     pub held: BTreeMap<ServiceId, u64>,
+    /// Bytes on record of these paths, by service.
+    pub bytes: BTreeMap<ServiceId, u64>,
     /// Paths with work to do, by service.
     pub pending: BTreeMap<ServiceId, u64>,
     /// Conflicts not ended.
@@ -139,6 +145,13 @@ pub struct Registry {
     pub services: Vec<Service>,
     /// The rules' text; [`None`] means everything goes everywhere.
     pub rules: Option<String>,
+    /// What a person has approved of removing: nothing is removed because of rules but what these
+    /// and [`Self::rules`] all have removed. Empty: nothing is.
+    #[serde(default)]
+    pub approved: Vec<String>,
+    /// Whether junk ([`crate::ignore`]) is synchronized like anything else.
+    #[serde(default)]
+    pub keeps_junk: bool,
 }
 
 impl Registry {
@@ -147,10 +160,59 @@ impl Registry {
         self.services.iter().find(|service| service.name == name)
     }
 
+    /// The names of all services, in their order.
+    pub fn names(&self) -> Vec<String> {
+        self.services.iter().map(|service| service.name.clone()).collect()
+    }
+
+    /// The services on which something can stand at `path`.
+    pub fn reaching(&self, path: &Path) -> Cow<'_, [Service]> {
+        reaching(&self.services, path)
+    }
+
+    /// How many bytes more those may hold that have a quota, while they hold what `counts` says.
+    pub fn room(&self, counts: &Counts) -> BTreeMap<ServiceId, u64> {
+        let room = |service: &Service| {
+            let used = counts.bytes.get(&service.id).copied().unwrap_or(0);
+            Some((service.id, service.quota_bytes()?.saturating_sub(used)))
+        };
+        self.services.iter().filter_map(room).collect()
+    }
+
+    /// As [`Registry::reaching`]. One that has not as many bytes of `room` as the record says isn't available for
+    /// what it doesn't hold, so that another one is chosen where the rules leave a choice; those
+    /// that aren't in `room` have enough.
+    pub fn with_room(
+        &self,
+        path: &Path,
+        record: &Record,
+        room: &BTreeMap<ServiceId, u64>,
+    ) -> Cow<'_, [Service]> {
+        let mut services = self.reaching(path);
+        let is_full = |service: &Service| {
+            let lacks = room.get(&service.id).is_some_and(|room| *room < record.content.size);
+            lacks && record.holder(service.id).is_none()
+        };
+        if services.iter().any(is_full) {
+            for service in services.to_mut() {
+                service.paused |= is_full(service);
+            }
+        }
+        services
+    }
+
     /// The service of this number.
     pub fn by_id(&self, id: ServiceId) -> Option<&Service> {
         self.services.iter().find(|service| service.id == id)
     }
+}
+
+/// Those of `services` on which something can stand at `path`.
+pub(crate) fn reaching<'a>(services: &'a [Service], path: &Path) -> Cow<'a, [Service]> {
+    if services.iter().all(|service| service.reaches(path)) {
+        return Cow::Borrowed(services);
+    }
+    Cow::Owned(services.iter().filter(|it| it.reaches(path)).cloned().collect())
 }
 
 /// A place in an iteration over all directories; begin with the default.
@@ -182,6 +244,9 @@ pub trait Store: Send + Sync + 'static {
     async fn streams(&self) -> Result<BTreeMap<ServiceId, Stream>, StoreError>;
     /// At most `limit` paths at which `service` has work to do, in no order.
     async fn pending(&self, service: ServiceId, limit: usize) -> Result<Vec<Path>, StoreError>;
+    /// Since when each service that has work to do at `path` has had it without a pause, in
+    /// milliseconds since the epoch.
+    async fn pending_since(&self, path: &Path) -> Result<BTreeMap<ServiceId, u64>, StoreError>;
     /// At most `limit` problems of `service`, ordered by path.
     async fn problems(
         &self,
@@ -202,6 +267,20 @@ pub trait Store: Send + Sync + 'static {
     async fn set_registry(&self, registry: &Registry) -> Result<(), StoreError>;
     /// The number of the service called `name`, given now if it has none.
     async fn service_id(&self, name: &str) -> Result<ServiceId, StoreError>;
+    /// What is ignored, as the Referee published it last; [`None`] if that is version `known`, or
+    /// if it never did.
+    async fn ignoring(&self, known: u64) -> Result<Option<IgnoreSet>, StoreError>;
+    /// Publishes what is ignored.
+    async fn set_ignoring(&self, set: &IgnoreSet) -> Result<(), StoreError>;
+    /// What each driver last told that the ignore files on its service say.
+    async fn ignore_texts(&self) -> Result<BTreeMap<(ServiceId, Path), IgnoreText>, StoreError>;
+    /// Notes what the ignore file at `path` says on a service, before it is announced.
+    async fn set_ignore_text(
+        &self,
+        service: ServiceId,
+        path: &Path,
+        text: &IgnoreText,
+    ) -> Result<(), StoreError>;
     /// What each driver last said of itself.
     async fn reports(&self) -> Result<BTreeMap<ServiceId, Report>, StoreError>;
     /// Notes what a driver says of itself.

@@ -14,6 +14,7 @@ use super::line::{Heard, Ticket};
 use super::pace::Pace;
 use super::progress::Shown;
 use super::{Arrived, Failure, Puller, REOPENS_MAX, SILENCE, Side, Wanted};
+use crate::media::Head;
 use crate::plug::{Plug, Sink};
 
 /// While the storage takes long to write, the source hears this often that it is wanted.
@@ -38,6 +39,7 @@ struct Landing<S> {
     sink: S,
     hasher: Hasher,
     written: u64,
+    head: Head,
 }
 
 impl<S: Sink> Landing<S> {
@@ -54,7 +56,10 @@ impl<S: Sink> Landing<S> {
             }
         };
         // Hashed while the storage is writing.
-        let hashed = async { self.hasher.update(&bytes) };
+        let hashed = async {
+            self.hasher.update(&bytes);
+            self.head.update(&bytes);
+        };
         let (written, ()) = tokio::join!(biased; written, hashed);
         written.map_err(here)?;
         self.written += length;
@@ -108,7 +113,8 @@ impl<'a, P: Plug> Attempt<'a, P> {
         self.shown = None;
         match (fetched, self.landing.take()) {
             (Ok(checksum), Some(landing)) => {
-                let content = Content { checksum: Some(checksum), ..self.wanted.content };
+                let mut content = Content { checksum: Some(checksum), ..self.wanted.content };
+                content.media = content.media.or(landing.head.media());
                 Ok(Arrived { sink: landing.sink, expect: self.wanted.expect, content })
             }
             (Err(failure), Some(landing)) => {
@@ -144,8 +150,11 @@ impl<'a, P: Plug> Attempt<'a, P> {
             let mut sink = self.plug.write(path, content, key).await.map_err(here)?;
             let (written, hasher) = sink.resumed().await.map_err(here)?;
             if written == 0 || (take_up && written <= content.size) {
-                let hasher = if written == 0 { Hasher::default() } else { hasher };
-                self.landing = Some(Landing { sink, hasher, written });
+                let (hasher, head) = match written {
+                    0 => (Hasher::default(), Head::of(path, content.kind)),
+                    _ => (hasher, Head::unseen()),
+                };
+                self.landing = Some(Landing { sink, hasher, written, head });
                 if !self.wanted.is_small() {
                     self.show(written);
                 }
@@ -220,6 +229,7 @@ impl<'a, P: Plug> Attempt<'a, P> {
             self.begin(false).await?;
         }
         if let (Some(landing), false) = (&mut self.landing, bytes.is_empty()) {
+            landing.head.update(&bytes);
             landing.sink.write(bytes).await.map_err(here)?;
         }
         Ok(Turn::Complete(checksum))

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use onitu_core::bus::{Bus, Endpoint, MemoryBus};
 use onitu_core::limits::{CREDIT_BYTES, INLINE_BYTES_MAX};
 use onitu_core::message::Origin;
-use onitu_core::{Checksum, Content, Fault, Kind, Path, ServiceId, State};
+use onitu_core::{Checksum, Content, Fault, Kind, Media, Path, ServiceId, State};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -319,4 +319,27 @@ async fn until_quiet(passed: &Passed) -> usize {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     before
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_travels_tells_its_media_type_where_its_name_does_not() {
+    let pair = Pair::new(1).await;
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+    for (name, size, expected) in [
+        ("photo", INLINE, Media::named("image/png")),
+        ("large", 3 * MIB, Media::named("image/png")),
+        ("photo.png", INLINE, None),
+        ("large.png", 3 * MIB, None),
+    ] {
+        let bytes = [&png[..], &noise(size)].concat();
+        let state = pair.source.put(&path(name), Kind::File, bytes.clone());
+        let placed = pair.fetch(&path(name), state).await.expect("fetched");
+        assert_eq!(placed.content.media, expected, "{name}");
+        // What is on record of it stays.
+        let again = path(&format!("again-{name}"));
+        let state = pair.source.put(&again, Kind::File, bytes);
+        let known = Content { media: Some(Media::NONE), ..state.content };
+        let placed = pair.fetch(&again, State { content: known, ..state }).await;
+        assert_eq!(placed.expect("fetched").content.media, Some(Media::NONE), "{name}");
+    }
 }

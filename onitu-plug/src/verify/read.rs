@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use onitu_core::message::Event;
 use onitu_core::verify::{Finding, FindingKind};
-use onitu_core::{Checksum, Fault, FaultKind, Hasher, Mode, State, limits};
+use onitu_core::{Checksum, Content, Fault, FaultKind, Hasher, Media, Mode, State, limits};
 use tokio::time::Instant;
 
 use super::Progress;
 use super::walk::{Held, left_s};
+use crate::media::Head;
 use crate::plug::{Plug, Source};
 use crate::service::Shared;
 
@@ -17,6 +18,9 @@ use crate::service::Shared;
 const READ_BYTES: u32 = limits::CHUNK_BYTES_MIN * 4;
 /// Between the two readings of a file that seems rotten: what its user just did is told by then.
 const DOUBT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the bytes of a file tell.
+type Told = (Checksum, Option<Media>);
 
 /// Reads what the service holds.
 pub(super) struct Reader<'a, P> {
@@ -37,14 +41,17 @@ impl<'a, P: Plug> Reader<'a, P> {
     /// more, other faults if it can't be read.
     pub(super) async fn read(&self, held: &Held) -> Result<Option<Finding>, Fault> {
         let state = self.look(held).await?;
-        let sum = self.checksum(held, &state).await?;
+        let read = self.read_whole(held, &state).await?;
         match held.content.checksum {
-            Some(known) if known == sum => {
+            Some(known) if known == read.0 => {
                 self.shared.problems.mended(held.path.as_str());
-                Ok(None)
+                match (held.content.media, read.1) {
+                    (None, Some(_)) => self.learn(held, read).await,
+                    _ => Ok(None),
+                }
             }
-            Some(known) => self.doubt(held, known, sum).await,
-            None => self.learn(held, sum).await,
+            Some(known) => self.doubt(held, known, read.0).await,
+            None => self.learn(held, read).await,
         }
     }
 
@@ -56,19 +63,21 @@ impl<'a, P: Plug> Reader<'a, P> {
         })
     }
 
-    async fn checksum(&self, held: &Held, state: &State) -> Result<Checksum, Fault> {
+    async fn read_whole(&self, held: &Held, state: &State) -> Result<Told, Fault> {
         let mut source = self.shared.plug.read(&held.path, state.tag, 0).await?;
         let mut hasher = Hasher::default();
+        let mut beginning = Head::of(&held.path, state.content.kind);
         loop {
             let bytes = source.next(READ_BYTES).await?;
             if bytes.is_empty() {
                 break;
             }
             hasher.update(&bytes);
+            beginning.update(&bytes);
             self.pay(bytes.len() as u64).await;
         }
         self.look(held).await?;
-        Ok(hasher.finish())
+        Ok((hasher.finish(), beginning.media()))
     }
 
     /// Counts bytes that were read, and waits until the next may be.
@@ -92,14 +101,18 @@ impl<'a, P: Plug> Reader<'a, P> {
         tokio::time::sleep_until(until).await;
     }
 
-    /// Nobody knew the checksum: now it is told, and the next verification has what to compare.
-    async fn learn(&self, held: &Held, sum: Checksum) -> Result<Option<Finding>, Fault> {
+    /// Nobody knew the checksum, or the media type where the name tells none: now they are told, and
+    /// the next verification has what to compare.
+    async fn learn(&self, held: &Held, (sum, media): Told) -> Result<Option<Finding>, Fault> {
         let Some(claim) = self.shared.claims.try_claim(&held.path) else { return Ok(None) };
         let mut state = self.look(held).await?;
         let now = Held::again(self.shared, &held.path).await?;
-        if now.is_some_and(|now| now.tag == held.tag && now.content.checksum.is_none()) {
+        let is_news = |now: &Content| {
+            now.checksum.is_none() || now.checksum == Some(sum) && now.media.is_none()
+        };
+        if now.is_some_and(|now| now.tag == held.tag && is_news(&now.content)) {
             state.content = self.shared.as_kept(state.content, Some(&held.content));
-            state.content.checksum = Some(sum);
+            (state.content.checksum, state.content.media) = (Some(sum), media);
             let seen = Event::Seen {
                 path: held.path.clone(),
                 state,
@@ -125,7 +138,7 @@ impl<'a, P: Plug> Reader<'a, P> {
         self.shared.plug.settle().await?;
         tokio::time::sleep(DOUBT_PAUSE).await;
         let state = self.look(held).await?;
-        let second = self.checksum(held, &state).await?;
+        let (second, media) = self.read_whole(held, &state).await?;
         if second != first {
             let message = format!(
                 "two readings of `{}` gave different bytes: its disk or the way to it is failing",
@@ -140,7 +153,7 @@ impl<'a, P: Plug> Reader<'a, P> {
             return Ok(None);
         }
         state.content = self.shared.as_kept(state.content, Some(&now.content));
-        state.content.checksum = Some(second);
+        (state.content.checksum, state.content.media) = (Some(second), media);
         let path = held.path.clone();
         // What is never written to can't be repaired; its user has to.
         let is_repaired = now.elsewhere && self.shared.mode != Mode::Source;

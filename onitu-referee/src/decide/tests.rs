@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod leaving;
+mod media;
 mod untold;
 
 const A: ServiceId = ServiceId(1);
@@ -22,6 +24,7 @@ fn file(text: &str) -> Content {
         mtime_ns: 1,
         executable: false,
         checksum: Some(Checksum::of(text.as_bytes())),
+        media: None,
     }
 }
 
@@ -37,6 +40,8 @@ fn record(revision: u64, content: Content, holders: &[(ServiceId, u64, &str)]) -
         holders: Vec::new(),
         moved: None,
         ancestors: Vec::new(),
+        origin: None,
+        leaving: Vec::new(),
     };
     for (service, revision, held) in holders {
         record.set_holder(*service, *revision, tag(held));
@@ -59,6 +64,18 @@ fn placed(revision: u64, content: Content, held: &str) -> Observed {
 
 fn gone() -> Observed {
     Observed::Gone { moved_to: None }
+}
+
+/// As of a driver that nobody told to remove anything, and without who was first.
+fn decide(
+    record: Option<&Record>,
+    service: ServiceId,
+    mode: Mode,
+    observed: &Observed,
+) -> Option<Record> {
+    let witness = Witness { service, mode, epoch: 1, is_evicted: false };
+    let after = super::decide(record, &witness, observed)?;
+    Some(Record { origin: None, ..after })
 }
 
 fn after(record: &Record, service: ServiceId, observed: &Observed) -> Record {
@@ -402,7 +419,7 @@ fn what_an_order_took_away_is_no_deletion() {
     let lives = record(2, file("x"), &[(A, 2, "a"), (B, 2, "b")]);
     assert_eq!(after(&lives, A, &Observed::Removed), record(2, file("x"), &[(B, 2, "b")]));
     let alone = record(2, file("x"), &[(A, 2, "a")]);
-    assert_eq!(decide(Some(&alone), A, Mode::Sync, &Observed::Removed), None);
+    assert_eq!(after(&alone, A, &Observed::Removed), record(2, file("x"), &[]));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use onitu_core::{Checksum, Content, Tag, need};
+use onitu_core::{Checksum, Content, Tag, Wish, need};
 
 use super::*;
 
@@ -20,9 +20,9 @@ fn record(revision: u64, gone: bool, holders: &[(ServiceId, u64, &str)]) -> Reco
         mtime_ns: 1,
         executable: false,
         checksum: Some(Checksum::of(b"x")),
+        media: None,
     };
-    let mut record =
-        Record { revision, gone, content, holders: Vec::new(), moved: None, ancestors: Vec::new() };
+    let mut record = Record { revision, gone, ..Record::new(content) };
     for (service, revision, held) in holders {
         record.set_holder(*service, *revision, tag(held));
     }
@@ -46,7 +46,7 @@ impl Asked {
             path: &path("old"),
             record: &self.record,
             service: B,
-            need: need(&self.record, B, true),
+            need: need(&self.record, B, &Wish::of(vec![B])),
             moved: self.moved.as_ref(),
             children: self.children,
             fresh: self.fresh,

@@ -31,6 +31,18 @@ fn removes(peer: &mut Peer, paths: &[&str]) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_nudge_cancels_nothing_and_shortens_no_pause() {
+    let mut peer = peer();
+    removes(&mut peer, &["under way"]);
+    peer.failed(&path("failed"), &Fault::new(FaultKind::Full, "no room"));
+    for nudged in ["under way", "failed", "else"] {
+        peer.nudge(&path(nudged));
+    }
+    assert_eq!(peer.take_queue(), [path("else")]);
+    assert!(peer.overtaken.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_directory_is_looked_at_at_once_when_the_last_path_below_it_is_gone() {
     let mut peer = peer();
     removes(&mut peer, &["top/one", "top/two"]);

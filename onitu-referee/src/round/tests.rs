@@ -23,7 +23,9 @@ fn world_of(mode: Mode, rules: Option<&str>) -> World {
         options: BTreeMap::new(),
     };
     let services = vec![service(A, "a", Mode::Sync), service(B, "b", mode)];
-    World::new(Registry { version: 1, services, rules: rules.map(str::to_owned) })
+    let rules = rules.map(str::to_owned);
+    let approved = rules.iter().cloned().collect();
+    World::new(Registry { version: 1, services, rules, approved, keeps_junk: false })
 }
 
 fn path(text: &str) -> Path {
@@ -37,6 +39,7 @@ fn seen(at: &str, text: &str, tag: u8) -> Event {
         mtime_ns: 1,
         executable: false,
         checksum: Some(Checksum::of(text.as_bytes())),
+        media: None,
     };
     Event::Seen {
         path: path(at),
@@ -250,4 +253,34 @@ fn a_conflicts_copy_under_the_name_of_an_earlier_one_is_an_edit_there() {
     let record = records[&path("x")].as_ref().expect("kept");
     assert!(!record.gone, "who deleted the one copy did not know of the other");
     assert_eq!(record.revision, 2);
+}
+
+#[test]
+fn a_failure_that_settled_the_matter_is_no_trouble() {
+    let occupied = Fault::new(FaultKind::NotEmpty, "the directory `d` still holds something");
+    for (need, fault, over) in [
+        (Need::Nothing, Some(&occupied), true),
+        (Need::Nothing, None, true),
+        (Need::Place, None, true),
+        (Need::Place, Some(&occupied), false),
+        (Need::Remove, Some(&occupied), false),
+    ] {
+        assert_eq!(is_over(need, fault), over, "{need:?} {fault:?}");
+    }
+}
+
+#[test]
+fn the_directory_of_what_has_left_is_looked_at_before_everything_counts_as_done() {
+    let events = [arrived(A, 1, seen("d/x", "x", 1)), arrived(B, 1, seen("d/x", "x", 2))];
+    let pending_of = |world: &World| {
+        let mut records = paths_needed(&events).into_iter().map(|path| (path, None)).collect();
+        play(world, &mut records, &events, 7, |_| false);
+        let left = Event::Gone { path: path("d/x"), order: Some(5), moved_to: None };
+        let round = play(world, &mut records, &[arrived(B, 2, left)], 8, |_| false);
+        let commit = round.commits.get(&Shard::of(&path("d")));
+        commit.and_then(|commit| commit.pending.get(&(B, path("d"))).copied())
+    };
+    let only_a = world_of(Mode::Sync, Some("sync everything to a\nkeep \"d/**\" only on a"));
+    assert_eq!(pending_of(&only_a), Some(true));
+    assert_eq!(pending_of(&world()), None, "no directory ever leaves");
 }

@@ -7,8 +7,9 @@ use onitu_core::message::{Order, Origin, Request};
 use onitu_core::store::{Commit, StoreError};
 use onitu_core::{Kind, Mode, Need, Path, Record, ServiceId, Shard};
 
+use super::evict::Departure;
 use super::{Referee, is_worth_sending};
-use crate::decide::{Observed, decide};
+use crate::decide::{Observed, Witness, decide};
 use crate::order::{Children, Plan, Question, below, plan};
 use crate::round::{is_buried, revise};
 
@@ -16,12 +17,12 @@ use crate::round::{is_buried, revise};
 const REFILL: usize = 2_048;
 const WAIT: Duration = Duration::from_millis(200);
 
-type Records = BTreeMap<Path, Option<Record>>;
+pub(super) type Records = BTreeMap<Path, Option<Record>>;
 
 /// A path whose order is being computed, with what it depends on.
-struct Case {
-    path: Path,
-    record: Option<Record>,
+pub(super) struct Case {
+    pub(super) path: Path,
+    pub(super) record: Option<Record>,
     children: Children,
 }
 
@@ -72,29 +73,35 @@ impl Referee {
         service: ServiceId,
         records: &mut Records,
     ) -> Result<Vec<Order>, StoreError> {
-        let Some((peer, _)) = self.peers.get_mut(&service) else { return Ok(Vec::new()) };
-        if peer.wants_refill() {
-            let paths = self.store.pending(service, REFILL).await?;
-            peer.more = paths.len() >= REFILL;
-            peer.refill(paths);
-        }
-        let paths = peer.take_queue();
-        if paths.is_empty() {
+        let cases = self.due(service, records).await?;
+        if cases.is_empty() {
             return Ok(Vec::new());
         }
-        self.look_up(&paths, records).await?;
-        let cases = self.cases(service, paths, records).await?;
-        let hints: Vec<Path> = cases
-            .iter()
-            .filter_map(|case| case.record.as_ref().and_then(|record| record.moved.clone()))
-            .collect();
-        self.look_up(&hints, records).await?;
         let mut orders = Vec::new();
         let mut settled = Vec::new();
         let mut kept = Vec::new();
+        let (mut held, mut leaving) = (Vec::new(), Vec::new());
+        self.settle_room(service);
         for case in cases {
-            match self.plan_case(service, &case, records) {
-                Plan::Nothing => settled.push(case.path),
+            let need = self.world.need_of(&case.path, case.record.as_ref(), service);
+            let mut plan = self.plan_case(service, &case, need, records);
+            if need == Need::Evict && matches!(plan, Plan::Do(_)) {
+                match self.departure(service, &case) {
+                    Departure::Now => {}
+                    Departure::Noted => {
+                        leaving.push(case.path);
+                        continue;
+                    }
+                    Departure::Asked(question) => plan = Plan::Do(question),
+                }
+            }
+            match plan {
+                Plan::Nothing => {
+                    if self.quotas.has(service) {
+                        held.push((case.path.clone(), case.record, None));
+                    }
+                    settled.push(case.path);
+                }
                 Plan::Keep => kept.push(case.path),
                 Plan::Wait(reason) => {
                     tracing::trace!(path = %case.path, reason, "work waits");
@@ -103,14 +110,44 @@ impl Referee {
                     }
                 }
                 Plan::Do(action) => {
+                    let record = case.record.as_ref();
+                    if let Some(fault) = self.refuses(service, &case.path, record, &action) {
+                        held.push((case.path, case.record, Some(fault)));
+                        continue;
+                    }
                     self.next_order += 1;
                     orders.push(Order { id: self.next_order, path: case.path, action });
                 }
             }
         }
+        self.note_leaving(service, leaving, records).await?;
         self.forget_settled(service, settled, records).await?;
+        self.hold(service, held).await?;
         self.keep(service, kept, records).await?;
         Ok(orders)
+    }
+
+    /// The paths at which `service` may have work just now; `records` has what they depend on.
+    async fn due(
+        &mut self,
+        service: ServiceId,
+        records: &mut Records,
+    ) -> Result<Vec<Case>, StoreError> {
+        let Some((peer, _)) = self.peers.get_mut(&service) else { return Ok(Vec::new()) };
+        if peer.wants_refill() {
+            let paths = self.store.pending(service, REFILL).await?;
+            peer.more = paths.len() >= REFILL;
+            peer.refill(paths);
+        }
+        let paths = peer.take_queue();
+        self.look_up(&paths, records).await?;
+        let cases = self.cases(service, paths, records).await?;
+        let hints: Vec<Path> = cases
+            .iter()
+            .filter_map(|case| case.record.as_ref().and_then(|record| record.moved.clone()))
+            .collect();
+        self.look_up(&hints, records).await?;
+        Ok(cases)
     }
 
     /// Revives directories that were deleted while something was made in them.
@@ -123,11 +160,12 @@ impl Referee {
         for path in paths {
             let before = records.get(&path).cloned().flatten();
             let mode = self.world.mode(service);
-            let after = decide(before.as_ref(), service, mode, &Observed::Occupied);
+            let witness = Witness { service, mode, epoch: 0, is_evicted: false };
+            let after = decide(before.as_ref(), &witness, &Observed::Occupied);
             let after = after
                 .filter(|record| !is_buried(record) || self.is_in_flight(&path, &BTreeSet::new()));
             let round = revise(&self.world, &path, before.as_ref(), after.as_ref());
-            self.store.commit(round.commits.into_iter().collect()).await?;
+            self.commit(round.commits).await?;
             records.insert(path, after);
             self.after_commit(records, &round.changed, round.ended, round.released);
         }
@@ -161,7 +199,7 @@ impl Referee {
             // Whether a directory that shall go is empty must be asked each time.
             let children = match goes {
                 Some(tombstone) => self.children(service, &path, tombstone).await?,
-                None => Children::None,
+                None => self.held_in(service, &path, record.as_ref()).await?,
             };
             cases.push(Case { path, record, children });
         }
@@ -186,16 +224,19 @@ impl Referee {
         Ok(below(service, record, listings.iter().flat_map(BTreeMap::values)))
     }
 
-    fn plan_case(&self, service: ServiceId, case: &Case, records: &Records) -> Plan {
+    fn plan_case(&self, service: ServiceId, case: &Case, need: Need, records: &Records) -> Plan {
         let Some(record) = &case.record else { return Plan::Nothing };
         let may_rename =
             self.peers.get(&service).is_none_or(|(peer, _)| peer.may_rename(&case.path));
         let hint = record.moved.as_ref().filter(|_| record.gone || may_rename);
+        if need == Need::Evict && !self.can_be_left(&case.path, record) {
+            return Plan::Wait("a service that should hold it is away");
+        }
         let question = Question {
             path: &case.path,
             record,
             service,
-            need: self.world.need_of(&case.path, Some(record), service),
+            need,
             moved: hint.and_then(|path| records.get(path)?.as_ref()),
             children: case.children,
             fresh: self.fresh.contains_key(&case.path),
@@ -250,6 +291,6 @@ impl Referee {
         if commits.is_empty() {
             return Ok(());
         }
-        self.store.commit(commits.into_iter().collect()).await
+        self.commit(commits).await
     }
 }

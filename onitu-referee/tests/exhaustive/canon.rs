@@ -60,6 +60,7 @@ trait Port {
             }
             self.class(class);
         }
+        rec.leaving.iter_mut().take(services).for_each(|told| self.byte(told));
         for (service, held) in rec.holders.iter_mut().enumerate().take(services) {
             if let Some((revision, item)) = self.some(held) {
                 self.revision(path, revision);
@@ -334,7 +335,10 @@ fn orders(
     scope: &Scope,
     looks: [u64; SERVICES_MAX],
 ) -> impl Iterator<Item = [usize; SERVICES_MAX]> {
-    let kind = |service: usize| (scope.modes[service] as u8, service < scope.writers);
+    let kind = |service: usize| {
+        let is_target = scope.rules.is_some() && service < scope.targets;
+        (scope.modes[service] as u8, service < scope.writers, is_target)
+    };
     let inside = |service: usize| service < scope.services;
     let all = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     let allowed = move |order: &[usize; SERVICES_MAX]| {
@@ -383,6 +387,7 @@ fn ordered(state: &State, order: [usize; SERVICES_MAX]) -> State {
         }
         if let Some(rec) = &mut after.records[path] {
             rec.holders = order.map(|service| rec.holders[service]);
+            rec.leaving = order.map(|service| rec.leaving[service]);
         }
     }
     after

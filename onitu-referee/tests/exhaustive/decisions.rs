@@ -75,7 +75,10 @@ impl Decisions {
             options: BTreeMap::new(),
         };
         let services = (0..scope.services).map(service).collect();
-        let world = World::new(Registry { version: 1, services, rules: None });
+        let rules = scope.rules.map(str::to_owned);
+        let approved = rules.iter().cloned().collect();
+        let registry = Registry { version: 1, services, rules, approved, keeps_junk: false };
+        let world = World::new(registry);
         let paths = ["a", "b"].map(|name| Path::new(name).expect("a valid name"));
         let (played, planned, idle) = (Answers::default(), Answers::default(), Answers::default());
         Self { world, paths, played, planned, idle }
@@ -162,7 +165,10 @@ impl Decisions {
             Plan::Do(action) => {
                 assert_ne!(need, Need::Nothing, "an order without need: {action:?}");
                 let held = rec.holders[service].map(|(_, item)| item);
-                let task = task_of(&action);
+                let mut task = task_of(&action);
+                if need == Need::Evict {
+                    task.kind = Kinds::Evict;
+                }
                 assert_eq!(task.expect, held, "an order that expects what isn't recorded");
                 Some(task)
             }
@@ -209,6 +215,11 @@ impl Decisions {
                 .take_while(|(revision, _)| *revision > 0)
                 .map(|(revision, class)| (u64::from(*revision), checksum(*class)))
                 .collect(),
+            origin: None,
+            leaving: (0..SERVICES_MAX)
+                .filter(|at| rec.leaving[*at] > 0)
+                .map(|at| (id(at), u64::from(rec.leaving[at])))
+                .collect(),
         }
     }
 }
@@ -230,6 +241,7 @@ fn rec_of(record: &Record) -> Rec {
         holders,
         moved: record.moved.is_some(),
         ancestors,
+        leaving: std::array::from_fn(|at| record.leaving(id(at)).map_or(0, revision)),
     }
 }
 

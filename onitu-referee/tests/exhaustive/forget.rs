@@ -181,6 +181,7 @@ mod tests {
             Scope { events: 2, wipes: true, ..TWO },
             Scope { events: 2, hashed: false, directories: true, touches: true, ..TWO },
             Scope { paths: 2, contents: 2, events: 2, crashes: false, ..TWO },
+            Scope { events: 2, rules: Some("move \"*\" to service0"), targets: 1, ..TWO },
         ];
         for scope in scopes {
             let (states, changed) = compare_all(&scope);

@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Ordered(usize, usize),
     /// The same once it no longer waits for the other half of a rename.
     OrderedAtLast(usize, usize),
+    /// The record says that a service is to remove what it holds, before it is ordered to.
+    Marked(usize, usize),
     /// A tombstone that nobody holds and no order may bring back is forgotten.
     Forgotten(usize),
     // What users and faults do.
@@ -64,6 +66,19 @@ pub(crate) fn steps(scope: &Scope, decisions: &mut Decisions, state: &State) -> 
                 continue;
             }
             let mut after = *state;
+            let mut task = task;
+            if let (Kinds::Evict, Some(rec)) = (task.kind, &mut after.records[path]) {
+                // As `Departure` has it.
+                match &mut rec.leaving[service] {
+                    told @ 0 => {
+                        *told = 1;
+                        found.push((Step::Marked(service, path), after));
+                        continue;
+                    }
+                    2 => task.kind = Kinds::Hash,
+                    _ => {}
+                }
+            }
             let unheard = |at: usize| !state.spots[at][service].news.as_slice().is_empty();
             let renames = task.kind == Kinds::Rename;
             let outdated = unheard(path) || renames && unheard(1 - path);
@@ -89,7 +104,7 @@ fn heard(
 
 fn forget(state: &State, path: usize, found: &mut Vec<(Step, State)>) {
     let Some(rec) = state.records[path] else { return };
-    if rec.gone && rec.holders.iter().all(Option::is_none) && !state.is_in_flight(path) {
+    if rec.holders.iter().all(Option::is_none) && !state.is_in_flight(path) {
         let mut after = *state;
         after.records[path] = None;
         found.push((Step::Forgotten(path), after));
@@ -199,7 +214,7 @@ fn carry_out(
             found.push((done, carrier.placed(DIRECTORY, 0)));
         }
         Kinds::Rename => found.push((done, carrier.rename())),
-        Kinds::Remove => found.push((done, carrier.ended(None, |_| {}))),
+        Kinds::Remove | Kinds::Evict => found.push((done, carrier.ended(None, |_| {}))),
         Kinds::SetAside => found.push((done, carrier.set_aside(there))),
         Kinds::Hash => {
             found.push((done, carrier.ended(there, |news| news.hashed = has_bytes(there))));

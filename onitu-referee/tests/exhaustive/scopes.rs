@@ -22,6 +22,8 @@ pub(crate) const TWO: Scope = Scope {
     crashes: true,
     restarts: true,
     wipes: false,
+    rules: None,
+    targets: 0,
 };
 
 /// Searches `scope`, tells how much there was, and fails with the way to the first state that must
@@ -92,6 +94,29 @@ fn contents_that_nobody_has_read_whole() {
 #[test]
 fn a_store_that_loses_everything() {
     holds("a lost store", Scope { wipes: true, ..TWO }, 80_000, whatever);
+}
+
+#[test]
+fn files_that_are_moved_to_one_service_by_rules() {
+    let rules = Some("move \"*\" to service0");
+    let scope = Scope { rules, targets: 1, ..TWO };
+    holds("moved", scope, 10_000, whatever);
+    let scope = Scope { hashed: false, events: 3, ..scope };
+    holds("moved, unknown checksums", scope, 10_000, whatever);
+}
+
+#[test]
+fn files_that_only_some_services_may_hold() {
+    let rules = Some("keep \"*\" only on service0, service1");
+    let scope = Scope { services: 3, writers: 3, events: 3, rules, targets: 2, ..TWO };
+    holds("kept on two of three", scope, 10_000, whatever);
+}
+
+#[test]
+fn renames_of_files_that_are_moved_by_rules() {
+    let rules = Some("move \"*\" to service0");
+    let scope = Scope { paths: 2, events: 2, rules, targets: 1, ..TWO };
+    holds("moved and renamed", scope, 4_500, whatever);
 }
 
 #[test]

@@ -127,7 +127,9 @@ pub(crate) fn check_state(scope: &Scope, state: &State) -> Result<(), String> {
     for rec in state.records.iter().flatten() {
         let is_current = |held: &Option<(u8, _)>| held.is_some_and(|(it, _)| it == rec.revision);
         let all_sync = scope.modes.iter().all(|mode| *mode == Mode::Sync);
-        if all_sync && !rec.gone && !rec.holders.iter().any(is_current) {
+        // Where rules remove things, it is kept until no order can bring it back.
+        let must_live = all_sync && scope.rules.is_none() && !rec.gone;
+        if must_live && !rec.holders.iter().any(is_current) {
             return Err(format!("a living path that nobody holds: {rec:?}"));
         }
         let is_newer = |held: &(u8, _)| held.0 > rec.revision;
@@ -152,8 +154,12 @@ pub(crate) fn check_rest(
         let written_to = |service: &usize| scope.modes[*service] != Mode::Source;
         let bytes = |service: usize| spots[service].disk.map(|item| item.class);
         let first = (0..scope.services).find(|it| !written_to(it)).unwrap_or(0);
-        if (0..scope.services).any(|service| bytes(service) != bytes(first)) {
+        let targets = if scope.rules.is_some() { scope.targets } else { scope.services };
+        if (0..targets).any(|service| bytes(service) != bytes(first)) {
             return Err("at rest, but not the same everywhere".to_owned());
+        }
+        if (targets..scope.services).any(|service| bytes(service).is_some()) {
+            return Err("at rest, but where the rules don't have it".to_owned());
         }
         let Some(rec) = state.records[path] else { continue };
         if rec.gone {
@@ -161,6 +167,9 @@ pub(crate) fn check_rest(
         }
         for (service, spot) in spots.iter().enumerate() {
             let held = rec.holders[service];
+            if rec.leaving[service] > 0 {
+                return Err(format!("at rest, but {service} is leaving: {rec:?}"));
+            }
             if held != spot.disk.map(|item| (rec.revision, item)) {
                 return Err(format!("at rest, but {service} isn't on record: {rec:?}"));
             }

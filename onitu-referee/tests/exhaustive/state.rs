@@ -36,6 +36,9 @@ pub(crate) struct Scope {
     pub(crate) restarts: bool,
     /// Whether the store may lose everything.
     pub(crate) wipes: bool,
+    /// Rules, all that they remove approved of; they place things on the first `targets` services.
+    pub(crate) rules: Option<&'static str>,
+    pub(crate) targets: usize,
 }
 
 /// What stands at a path of a service. Its state's tag tells all of it, so it serves as the tag too.
@@ -69,6 +72,9 @@ pub(crate) struct Rec {
     pub(crate) moved: bool,
     /// Revision and class, oldest first; zeros follow.
     pub(crate) ancestors: [(u8, u8); Record::ANCESTORS_MAX],
+    /// Who is to remove what it holds: 1 if its driver was told as it lives now, 2 if one was that
+    /// is no more.
+    pub(crate) leaving: [u8; SERVICES_MAX],
 }
 
 /// What a driver tells.
@@ -125,11 +131,20 @@ pub(crate) enum Kinds {
     Remove,
     SetAside,
     Hash,
+    /// A removal that the rules ask for.
+    Evict,
 }
 
 impl Kinds {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Pull, Self::MakeDirectory, Self::Rename, Self::Remove, Self::SetAside, Self::Hash];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Pull,
+        Self::MakeDirectory,
+        Self::Rename,
+        Self::Remove,
+        Self::SetAside,
+        Self::Hash,
+        Self::Evict,
+    ];
 }
 
 /// An order that a driver has and hasn't carried out.
@@ -288,7 +303,7 @@ impl Told {
         }
         let checksum = self.hashed.then(|| checksum(self.class));
         let mtime_ns = i64::from(self.stamp) << 8 | i64::from(self.class);
-        Content { kind: Kind::File, size: 1, mtime_ns, executable: false, checksum }
+        Content { kind: Kind::File, size: 1, mtime_ns, executable: false, checksum, media: None }
     }
 
     pub(crate) fn from_content(content: &Content) -> Self {

@@ -92,6 +92,9 @@ fn crash(state: &State, service: usize) -> Option<(Step, State)> {
         let disk = spots[service].disk;
         spots[service] = Spot { disk, ..Spot::default() };
     }
+    for rec in after.records.iter_mut().flatten().filter(|rec| rec.leaving[service] == 1) {
+        rec.leaving[service] = 2;
+    }
     (after != *state).then_some((Step::Crashed(service), after))
 }
 

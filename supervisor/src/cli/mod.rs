@@ -5,6 +5,7 @@
 //! everything else to stderr. An error is a [`Failure`] when it has an exit code or is rendered
 //! already; anything else is printed behind `error: ` with exit code 1.
 
+mod apply;
 mod approve;
 mod check;
 mod conflicts;
@@ -13,6 +14,7 @@ mod explain;
 mod ls;
 mod pause;
 mod place;
+mod plan;
 mod reload;
 mod render;
 mod rescan;
@@ -68,8 +70,12 @@ enum Command {
     Wait(wait::Args),
     /// Lists the tree with sizes and holders.
     Ls(ls::Args),
-    /// Says why a file is where it is.
+    /// Says why a file is where it is, or where one would be.
     Explain(explain::Args),
+    /// Lists what the rules, or those in a file, would change; changes nothing.
+    Plan(plan::Args),
+    /// Has removed what a plan lists, or refuses because the world changed.
+    Apply(apply::Args),
     /// Lists the conflicts and where each content is kept, or ends them.
     Conflicts(conflicts::Args),
     /// Reads the configuration again; services that did not change go on untouched.
@@ -124,6 +130,8 @@ fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
         Command::Wait(args) => wait::run(context, args),
         Command::Ls(args) => ls::run(context, args),
         Command::Explain(args) => explain::run(context, args),
+        Command::Plan(args) => plan::run(context, args),
+        Command::Apply(args) => apply::run(context, args),
         Command::Conflicts(args) => conflicts::run(context, args),
         Command::Reload(args) => reload::run(context, args),
         Command::Rescan(args) => rescan::run(context, args),
@@ -159,6 +167,19 @@ pub fn say_json(value: &impl serde::Serialize) -> std::io::Result<()> {
 /// Prints a line for the person on stderr; that nobody reads it is no error.
 pub fn report(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", line.trim_end());
+}
+
+/// Says what was done: a line for the person on stderr, or `{"message": …}` on stdout.
+///
+/// # Errors
+///
+/// As [`say`].
+pub fn done(sentence: &str, json: bool) -> std::io::Result<()> {
+    if json {
+        return say_json(&serde_json::json!({ "message": sentence }));
+    }
+    report(sentence);
+    Ok(())
 }
 
 /// Whether stderr takes colours: it is a terminal, and `NO_COLOR` isn't set.

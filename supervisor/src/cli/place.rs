@@ -1,4 +1,4 @@
-//! A path inside the tree as a person types it.
+//! A path inside the tree, a size and an age as a person types them.
 
 use onitu_core::Path;
 
@@ -18,6 +18,17 @@ pub fn path(text: &str) -> Result<Path, String> {
         };
         format!("{error}{hint}")
     })
+}
+
+/// Reads a size, as rules have it: `10 MB`, `4 KiB`, `12345`.
+pub fn size(text: &str) -> Result<u64, String> {
+    onitu_core::size::parse(text).map_err(str::to_owned)
+}
+
+/// Reads an age, as rules have it: `90 days`; in seconds.
+pub fn age_s(text: &str) -> Result<u64, String> {
+    let age_ns = onitu_core::rules::age::parse(text).map_err(str::to_owned)?;
+    Ok(u64::try_from(age_ns / 1_000_000_000).unwrap_or(0))
 }
 
 #[cfg(test)]

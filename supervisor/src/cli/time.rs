@@ -47,6 +47,13 @@ pub fn shown(text: &str, zone: &TimeZone) -> String {
     }
 }
 
+/// Milliseconds since the epoch as people where this machine is write them.
+pub fn at_ms(at_ms: u64) -> String {
+    let at = i64::try_from(at_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let text = at.map(|at| at.to_string()).unwrap_or_default();
+    shown(&text, &TimeZone::system())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -144,6 +144,7 @@ async fn work(
         vec!["--runtime".into(), runtime_dir.into(), "--redis".into(), redis_url.into()];
     let mut core = common.clone();
     core.extend(["--config".into(), plan.config.clone().into()]);
+    core.extend(["--state".into(), plan.entries.state_dir.clone().into()]);
     house.start(CORE, plan.core.clone(), core);
     house.start(REFEREE, plan.referee.clone(), common);
     Ok(watch::watch(&runtime_dir.join(CORE_SOCKET), &plan.entries.state_dir, log).await)

@@ -9,6 +9,8 @@ fn service(name: &str, state: ServiceState) -> ServiceStatus {
         state,
         reason: None,
         files: 12,
+        used_bytes: 0,
+        quota_bytes: None,
         pending: 0,
         pid: None,
         scanned: 34,

@@ -120,6 +120,8 @@ fn status(states: &[ServiceState]) -> Status {
         state: *state,
         reason: None,
         files: 0,
+        used_bytes: 0,
+        quota_bytes: None,
         pending: 0,
         pid: None,
         scanned: 0,

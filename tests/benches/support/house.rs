@@ -26,12 +26,19 @@ pub struct House {
 impl House {
     /// Makes the folders and the configuration in `home`, and starts nothing.
     pub fn build(home: PathBuf) -> anyhow::Result<Self> {
+        Self::build_with(home, "")
+    }
+
+    /// As [`House::build`], with these lines in `[onitu]`.
+    pub fn build_with(home: PathBuf, lines: &str) -> anyhow::Result<Self> {
         let programs = programs()?;
         fs::create_dir_all(home.join("laptop"))?;
         fs::create_dir_all(home.join("nas"))?;
-        let entries = "[onitu]\nstate_dir = \"./state\"\napi = \"off\"\n\n\
+        let entries = format!(
+            "[onitu]\nstate_dir = \"./state\"\napi = \"off\"\n{lines}\n\
             [services.laptop]\ndriver = \"local\"\nroot = \"./laptop\"\n\n\
-            [services.nas]\ndriver = \"local\"\nroot = \"./nas\"\n";
+            [services.nas]\ndriver = \"local\"\nroot = \"./nas\"\n"
+        );
         fs::write(home.join("entries.toml"), entries)?;
         Ok(Self { programs, home, up: None })
     }
@@ -90,6 +97,14 @@ impl House {
     /// Its processes, `onitu up` first.
     pub fn processes(&self) -> Vec<Process> {
         self.up.as_ref().map_or_else(Vec::new, |up| process::family(up.id()))
+    }
+
+    /// What `onitu NAME ARGUMENTS` says on stdout.
+    pub fn ask(&self, name: &str, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.command(name).args(arguments).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "`onitu {name}` failed: {}", said.trim());
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     fn command(&self, name: &str) -> Command {

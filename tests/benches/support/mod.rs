@@ -9,6 +9,8 @@ pub mod house;
 pub mod peer;
 pub mod place;
 pub mod process;
+pub mod records;
+pub mod redis;
 pub mod report;
 pub mod tree;
 

@@ -43,6 +43,7 @@ pub fn file(bytes: &[u8]) -> Content {
         mtime_ns: MTIME_NS,
         executable: false,
         checksum: Some(Checksum::of(bytes)),
+        media: None,
     }
 }
 

@@ -24,6 +24,12 @@ pub(crate) struct Books {
     given_up: BTreeSet<(Path, Bytes)>,
     named: BTreeSet<Path>,
     put: BTreeSet<(usize, Path)>,
+    put_contents: BTreeSet<(usize, Path, Bytes)>,
+    /// Where each service's user did something since the last rest.
+    touched: BTreeSet<(usize, Path)>,
+    /// What stood where, by anybody's doing, and what each service's user ever put anywhere.
+    stood: BTreeSet<(Path, Bytes)>,
+    ever_put: BTreeSet<(usize, Bytes)>,
     /// The names of all services, as conflict names tell them.
     services: Vec<String>,
     count: u64,
@@ -66,6 +72,9 @@ impl Books {
     /// The user of a service put a content at a path.
     pub(crate) fn put(&mut self, service: usize, path: &Path, content: &Bytes) {
         self.name(service, path);
+        self.put_contents.insert((service, path.clone(), content.clone()));
+        self.stood.insert((path.clone(), content.clone()));
+        self.ever_put.insert((service, content.clone()));
         if !content.is_empty() {
             self.written.insert(content.clone());
             if self.given_up.contains(&(path.clone(), content.clone())) {
@@ -113,6 +122,36 @@ impl Books {
     /// Everything is at rest: what was put somewhere is there, or gone for good.
     pub(crate) fn rest(&mut self) {
         self.put.clear();
+        self.put_contents.clear();
+        self.touched.clear();
+    }
+
+    /// Whether the user of that service put this there, since the last rest.
+    pub(crate) fn has_put(&self, service: usize, path: &Path, content: &Bytes) -> bool {
+        self.put_contents.contains(&(service, path.clone(), content.clone()))
+    }
+
+    /// Whether somebody put this there at any time, on any service.
+    pub(crate) fn has_stood(&self, path: &Path, content: &Bytes) -> bool {
+        self.stood.contains(&(path.clone(), content.clone()))
+    }
+
+    /// Whether the user of that service put this anywhere there at any time.
+    pub(crate) fn has_ever_put(&self, service: usize, content: &Bytes) -> bool {
+        self.ever_put.contains(&(service, content.clone()))
+    }
+
+    /// The user of a service is about to do something at the path.
+    pub(crate) fn touch(&mut self, service: usize, path: &Path) {
+        self.touched.insert((service, path.clone()));
+    }
+
+    /// Whether that user did something there, above or below, since the last rest.
+    pub(crate) fn was_touched(&self, service: usize, path: &Path) -> bool {
+        let is_theirs = |(by, at): &&(usize, Path)| {
+            *by == service && (path.is_within(at) || at.is_within(path))
+        };
+        self.touched.iter().any(|it| is_theirs(&it))
     }
 
     pub(crate) fn owed(&self) -> impl Iterator<Item = (&Bytes, &BTreeSet<Path>)> {

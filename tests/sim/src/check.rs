@@ -6,19 +6,28 @@ use std::collections::BTreeSet;
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 
-use crate::books::{Books, bytes_of};
+use crate::alone::Alone;
+use crate::books::{Books, bytes_of, is_conflict_name};
 use crate::house::House;
 use crate::permit::Permits;
+use crate::room::Rooms;
 use crate::user::Tree;
 
 /// Everything that holds at any moment.
-pub(crate) fn at_any_moment(house: &House, books: &Books, permits: &mut Permits) -> Result<()> {
+pub(crate) fn at_any_moment(
+    house: &House,
+    books: &Books,
+    permits: &mut Permits,
+    (alone, rooms): (&mut Alone, &Rooms),
+) -> Result<()> {
     let trees: Vec<Tree> = house.members.iter().map(|member| member.storage.tree()).collect();
     nothing_incomplete(house, books, &trees)?;
     nothing_lost(books, &trees)?;
     nothing_unseen_overwritten(house)?;
     nothing_where_it_may_not_be(house, books, permits, &trees)?;
-    nothing_outside(house, books, &trees)
+    nothing_outside(house, books, &trees)?;
+    alone.check(house, books, &trees)?;
+    rooms.check(house, books, &trees)
 }
 
 /// I3: nothing stands under a user's name that no user ever wrote whole.
@@ -76,16 +85,24 @@ fn nothing_where_it_may_not_be(
         let forbidden = permits.first_forbidden(house, books, at, paths);
         let name = &member.service.name;
         ensure!(forbidden.is_none(), "I5: no rule places {forbidden:?} on {name}");
+        let received = permits.first_received(house, books, at, tree);
+        ensure!(received.is_none(), "I5: {received:?} may never come to {name}, and came");
     }
     Ok(())
 }
 
-/// I7: nothing stands under a name that neither a user nor a conflict gave.
+/// I7: nothing stands under a name that neither a user nor a conflict gave, and nothing where nobody
+/// ever put it: what comes to a service that stands at a directory of the tree has the path there
+/// that it has everywhere else.
 fn nothing_outside(house: &House, books: &Books, trees: &[Tree]) -> Result<()> {
     for (member, tree) in house.members.iter().zip(trees) {
-        for path in tree.keys() {
+        for (path, thing) in tree {
             let name = &member.service.name;
-            ensure!(books.was_named(path), "I7: nobody gave `{path}` on {name} its name");
+            let is_named = books.was_named(path) || member.storage.is_virtual(path);
+            ensure!(is_named, "I7: nobody gave `{path}` on {name} its name");
+            let bytes = bytes_of(thing).filter(|it| !it.is_empty() && !is_conflict_name(path));
+            let has_stood = bytes.is_none_or(|bytes| books.has_stood(path, &bytes));
+            ensure!(has_stood, "I7: nobody put there what stands at `{path}` on {name}");
         }
     }
     Ok(())

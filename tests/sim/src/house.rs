@@ -8,17 +8,21 @@ use std::time::Duration;
 
 use onitu_core::bus::{Bus, Endpoint, MemoryBus};
 use onitu_core::held::Share;
+use onitu_core::ignore::Ignoring;
 use onitu_core::message::{Reply, Request, decode, encode};
-use onitu_core::status::REFEREE;
+use onitu_core::status::{Problem, REFEREE};
 use onitu_core::store::{MemoryStore, Registry, Store};
-use onitu_core::{Kind, Mode, Path, Record, Service, ServiceId};
-use onitu_driver_memory::{Memory, MemoryService, Thing};
+use onitu_core::{AT, Holder, Kind, Mode, Path, Record, Service, ServiceId};
+use onitu_driver_memory::{Memory, Thing};
 use onitu_plug::{Post, keep};
 use onitu_referee::Referee;
 use tokio::task::JoinHandle;
 
 use crate::careless::Careless;
 use crate::nature::Nature;
+use crate::permit::Law;
+use crate::rest::kind_of;
+use crate::standing::Standing;
 
 /// A process of the simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub(crate) enum Process {
 /// A service with its storage, configured or not.
 pub(crate) struct Member {
     pub(crate) service: Service,
-    pub(crate) storage: MemoryService,
+    pub(crate) storage: Standing,
     /// Whether the configuration names it.
     pub(crate) is_present: bool,
     /// Whether its mode ever was one in which it may be written to.
@@ -59,7 +63,7 @@ impl House {
     pub(crate) fn new(natures: &[Nature], seed: u64, careless: bool) -> Self {
         let members = natures.iter().enumerate().map(|(number, nature)| Member {
             service: service(number, nature),
-            storage: nature.storage(),
+            storage: Standing::new(nature.storage(), Path::root()),
             is_present: true,
             was_written_to: nature.mode != onitu_core::Mode::Source,
             mode_changed: false,
@@ -84,7 +88,38 @@ impl House {
     pub(crate) fn configure(&mut self, rules: Option<String>) {
         let present = self.members.iter().filter(|member| member.is_present);
         let services = present.map(|member| member.service.clone()).collect();
-        self.registry = Registry { version: self.registry.version + 1, services, rules };
+        let approved = std::mem::take(&mut self.registry.approved);
+        let version = self.registry.version + 1;
+        self.registry = Registry { version, services, rules, approved, keeps_junk: false };
+    }
+
+    /// The root of a service stands at `at` from the beginning.
+    pub(crate) fn mount(&mut self, number: usize, at: Path) {
+        let member = &mut self.members[number];
+        member.service.options.insert(AT.to_owned(), at.as_str().into());
+        member.storage = Standing::new(member.storage.storage(), at);
+    }
+
+    /// A service may hold so many bytes, from the next configuration on.
+    pub(crate) fn set_quota(&mut self, number: usize, bytes: u64) {
+        let options = &mut self.members[number].service.options;
+        options.insert("quota_bytes".to_owned(), bytes.into());
+    }
+
+    /// The first configuration has what was given to services since they were made.
+    pub(crate) fn equipped(&mut self) {
+        self.registry = Registry::default();
+        self.configure(None);
+    }
+
+    /// What is published as ignored.
+    pub(crate) fn ignoring(&self) -> Ignoring {
+        Ignoring::compile(&self.store.published().unwrap_or_default())
+    }
+
+    /// A person has approved of what the rules remove.
+    pub(crate) fn approve(&mut self) {
+        self.registry.approved = self.registry.rules.iter().cloned().collect();
     }
 
     /// The numbers of the configured services.
@@ -139,7 +174,7 @@ impl House {
             }
             Process::Driver(number) => {
                 let member = &mut self.members[number];
-                let (service, storage) = (member.service.clone(), member.storage.clone());
+                let (service, storage) = (member.service.clone(), member.storage.storage());
                 let store = Arc::new(self.store.clone());
                 let post = Post { service, store, bus: Arc::new(self.bus.clone()) };
                 let task = if self.careless {
@@ -179,25 +214,48 @@ impl House {
 
     /// Whether everything is in step, as `onitu wait` would find out.
     pub(crate) async fn is_settled(&self) -> bool {
-        let Some(before) = self.activity().await else { return false };
-        // `onitu wait` doesn't wait for paths that can't be read; here no cause is left for that.
-        let Ok(reports) = self.store.reports().await else { return false };
-        let swept = reports.get(&REFEREE).is_some_and(|it| it.epoch == self.registry.version);
-        let present = self.present_members().filter_map(|member| reports.get(&member.service.id));
-        if !swept || present.into_iter().any(|report| report.problems_total > 0) {
-            return false;
+        self.unsettled().await.is_none()
+    }
+
+    /// What is going on, if anything is.
+    pub(crate) async fn unsettled(&self) -> Option<String> {
+        let Some(before) = self.activity().await else { return Some("somebody works".to_owned()) };
+        let away = || Some("the store is away".to_owned());
+        let Ok(reports) = self.store.reports().await else { return away() };
+        let published = self.store.published().map_or(0, |set| set.version);
+        let mut told = self.present_members().map(|it| it.service.id).chain([REFEREE]);
+        if told.any(|id| reports.get(&id).is_none_or(|report| report.ignoring != published)) {
+            return Some("somebody has yet to hear what is ignored".to_owned());
+        }
+        if reports.get(&REFEREE).is_none_or(|it| it.epoch != self.registry.version) {
+            return Some("the configuration is new".to_owned());
         }
         for member in self.present_members() {
+            let Some(report) = reports.get(&member.service.id) else { continue };
+            // `onitu wait` doesn't wait for paths that can't be read; here no cause is left for that.
+            if let Some(problem) = report.problems.iter().find(|it| !is_for_a_person(it)) {
+                return Some(format!("{problem:?}"));
+            }
             let Ok(pending) = self.store.pending(member.service.id, usize::MAX).await else {
-                return false;
+                return away();
             };
-            if pending.iter().any(|path| !self.is_out_of_reach(path)) {
-                return false;
+            let Ok(counts) = self.store.counts().await else { return away() };
+            let (law, records) = (Law::with_room(self, &counts), self.store.snapshot());
+            let waits = |path: &&Path| {
+                let record = records.get(*path);
+                let is_held = record.is_some_and(|it| law.has_no_room(path, it, &member.service));
+                !is_held && !self.is_out_of_reach(path)
+            };
+            if let Some(path) = pending.iter().find(waits) {
+                return Some(format!("{} has work at {path}", member.service.name));
             }
         }
         // The Referee forgets a deletion only when no order is under way there any more.
         let buried = |record: &Record| record.gone && record.holders.is_empty();
-        !self.store.snapshot().values().any(buried) && self.activity().await == Some(before)
+        if self.store.snapshot().values().any(buried) {
+            return Some("a deletion isn't forgotten".to_owned());
+        }
+        (self.activity().await != Some(before)).then(|| "something has happened".to_owned())
     }
 
     /// Asks the services whose mode has changed for a scan, as the Core must when the Referee
@@ -214,12 +272,43 @@ impl House {
     /// has, which isn't written to, where others have a file.
     pub(crate) fn is_out_of_reach(&self, path: &Path) -> bool {
         let records = self.store.snapshot();
-        let sources = || self.present_members().filter(|it| it.service.mode == Mode::Source);
+        // Who has no room for the file that is to take a directory's place keeps the directory.
+        let keeps =
+            |it: &&Member| it.service.mode == Mode::Source || it.service.quota_bytes().is_some();
+        let sources = || self.present_members().filter(keeps);
         let is_blocked = |above: &Path| {
             let file = records.get(above).filter(|r| !r.gone && r.content.kind != Kind::Directory);
             file.is_some() && sources().any(|it| it.storage.thing(above) == Some(Thing::Directory))
         };
         if std::iter::successors(path.parent(), Path::parent).any(|above| is_blocked(&above)) {
+            return true;
+        }
+        // A file that stands where a service does, which can't give way: a person has to see to it.
+        let is_mount = |above: &Path| {
+            let file = records.get(above).filter(|r| !r.gone && r.content.kind != Kind::Directory);
+            let is_foreign = |it: &Member| {
+                let held = records.get(above).and_then(|r| r.holder(it.service.id));
+                held.is_some_and(|held| held.revision == Holder::FOREIGN)
+            };
+            let stands = |it: &Member| it.storage.is_virtual(above);
+            self.present_members().any(|it| stands(it) && (file.is_some() || is_foreign(it)))
+        };
+        // And so it is with what is ignored as the directory that it is, and not as a file, or the
+        // other way round.
+        let ignoring = self.ignoring();
+        let is_in_the_way = |above: &Path| {
+            let living = records.get(above).filter(|record| !record.gone);
+            let kind = living.map(|record| record.content.kind);
+            kind.is_some()
+                && self.present_members().any(|member| {
+                    let stands = member.storage.thing(above).map(|thing| kind_of(&thing));
+                    stands.is_some_and(|stands| {
+                        Some(stands) != kind && ignoring.covers(above, stands)
+                    })
+                })
+        };
+        let mut ways = std::iter::successors(Some(path.clone()), Path::parent);
+        if ways.any(|it| is_mount(&it) || is_in_the_way(&it)) {
             return true;
         }
         let id = |member: &Member| member.service.id;
@@ -244,6 +333,11 @@ impl House {
         }
         Some(all)
     }
+}
+
+/// Whether a problem is one that stays until a person does something: what is ignored is left alone.
+fn is_for_a_person(problem: &Problem) -> bool {
+    problem.message.contains("is ignored") || problem.message.contains("has no effect")
 }
 
 fn service(number: usize, nature: &Nature) -> Service {

@@ -9,6 +9,7 @@
 //! (I2), the records say what the services hold, the counts add up, no work is left, and a second
 //! run of everything writes nothing. The same seed gives the same log, step for step (I6).
 
+mod alone;
 mod books;
 pub mod careless;
 mod check;
@@ -19,8 +20,11 @@ mod levels;
 mod nature;
 mod permit;
 mod rest;
+mod room;
 mod run;
 mod scene;
+mod special;
+mod standing;
 mod trouble;
 mod user;
 

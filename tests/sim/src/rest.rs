@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
+use onitu_core::ignore::{FILE_BYTES_MAX, file_in, is_ignore_file};
 use onitu_core::store::Store;
 use onitu_core::{Checksum, Kind, Mode, Path, Record, Tag};
 use onitu_driver_memory::{Thing, Work};
@@ -16,7 +17,7 @@ use crate::user::Tree;
 /// All of it.
 pub(crate) async fn at_rest(house: &House) -> Result<()> {
     let records = house.store.snapshot();
-    let law = Law::of(&house.registry);
+    let law = Law::with_room(house, &house.store.counts().await?);
     for member in house.present_members() {
         let tree = member.storage.tree();
         for (path, record) in &records {
@@ -24,9 +25,12 @@ pub(crate) async fn at_rest(house: &House) -> Result<()> {
                 as_recorded(member, &law, path, record, tree.get(path))?;
             }
         }
-        nothing_unrecorded(member, &records, &tree)?;
+        nothing_unrecorded(house, member, &law, &records)?;
     }
+    published_is_recorded(house, &records)?;
     for (path, record) in &records {
+        let is_ignored = law.ignores(path, record.content.kind);
+        ensure!(!is_ignored, "`{path}` is ignored, and its record isn't forgotten: {record:?}");
         nothing_left_over(house, path, record)?;
     }
     all_alike(house, &records)?;
@@ -45,9 +49,12 @@ fn as_recorded(
     let name = &service.name;
     let held = record.holder(service.id);
     let is_backup = service.mode == Mode::Backup;
+    // Whether an order has brought it before the driver died is found out when there is room for it.
+    let is_doubted =
+        held.is_some_and(|held| held.tag == Tag::UNKNOWN) && law.has_no_room(path, record, service);
     // What only the user of a backup has, nobody else knows of.
     ensure!(
-        thing.is_some() == held.is_some() || (is_backup && held.is_none()),
+        thing.is_some() == held.is_some() || (is_backup && held.is_none()) || is_doubted,
         "`{path}` on {name}: it is there: {}, it is recorded: {held:?}",
         thing.is_some()
     );
@@ -55,17 +62,25 @@ fn as_recorded(
         // A source isn't written to: it keeps what others have changed.
         return Ok(());
     }
-    let is_target = law.targets(path, service) && !record.gone;
+    let wish = law.wish(path, record);
+    let is_target = wish.targets.contains(&service.id) && !record.gone;
     let current = record.is_current_on(service.id);
-    ensure!(current || held.is_none(), "I2: {name} is behind at `{path}`: {record:?}");
-    ensure!(current || !is_target, "I2: {name} should hold `{path}`: {record:?}");
+    let may_be_behind = wish.forbids(service.id);
+    // What has no room stays as it was.
+    let has_no_room = law.has_no_room(path, record, service);
+    let is_behind = !current && held.is_some() && !may_be_behind && !has_no_room;
+    ensure!(!is_behind, "I2: {name} is behind at `{path}`: {record:?}");
+    let is_file = record.content.kind != Kind::Directory;
+    let has_left = !wish.evicted.contains(&service.id) || !wish.is_kept_without(record, service.id);
+    ensure!(
+        !is_file || has_left || held.is_none(),
+        "{name} should be without `{path}`: {record:?}"
+    );
+    ensure!(current || !is_target || has_no_room, "I2: {name} should hold `{path}`: {record:?}");
     let Some(thing) = thing.filter(|_| current) else { return Ok(()) };
     let wanted = record.content;
-    let (kind, bit) = match thing {
-        Thing::File { executable, .. } => (Kind::File, *executable),
-        Thing::Symlink { .. } => (Kind::Symlink, false),
-        Thing::Directory | Thing::Strange => (Kind::Directory, false),
-    };
+    let kind = kind_of(thing);
+    let bit = matches!(thing, Thing::File { executable: true, .. });
     ensure!(kind == wanted.kind, "I2: `{path}` on {name} is a {kind:?}: {record:?}");
     let bit_is_right = bit == wanted.executable || !storage.abilities().executable;
     ensure!(bit_is_right, "I2: `{path}` on {name} has another executable bit: {record:?}");
@@ -78,14 +93,52 @@ fn as_recorded(
 
 /// What a two-way service or a source holds is on record.
 fn nothing_unrecorded(
+    house: &House,
     member: &Member,
+    law: &Law,
     records: &BTreeMap<Path, Record>,
-    tree: &Tree,
 ) -> Result<()> {
-    let Member { service, .. } = member;
-    for path in tree.keys().filter(|_| service.mode != Mode::Backup) {
+    let (service, tree) = (&member.service, member.storage.tree());
+    let is_ours = |(path, thing): &(&Path, &Thing)| {
+        let is_ignored = law.excludes(path) || law.ignores(path, kind_of(thing));
+        service.mode != Mode::Backup && !is_ignored
+    };
+    let is_in_reach = |(path, _): &(&Path, &Thing)| !house.is_out_of_reach(path);
+    for (path, _) in tree.iter().filter(is_ours).filter(is_in_reach) {
         let held = records.get(path).is_some_and(|r| r.holder(service.id).is_some());
         ensure!(held, "{} holds `{path}`, its record doesn't say so", service.name);
+    }
+    Ok(())
+}
+
+pub(crate) fn kind_of(thing: &Thing) -> Kind {
+    match thing {
+        Thing::File { .. } => Kind::File,
+        Thing::Symlink { .. } => Kind::Symlink,
+        Thing::Directory | Thing::Strange => Kind::Directory,
+    }
+}
+
+/// What is published as ignored is what the ignore files on record say, and the rules.
+fn published_is_recorded(house: &House, records: &BTreeMap<Path, Record>) -> Result<()> {
+    let set = house.store.published().unwrap_or_default();
+    ensure!(set.rules == house.registry.rules, "other rules are published: {set:?}");
+    let usable = |(path, record): &(&Path, &Record)| {
+        let is_file = !record.gone
+            && record.content.kind == Kind::File
+            && record.content.size <= FILE_BYTES_MAX;
+        is_ignore_file(path) && is_file && !house.is_out_of_reach(path)
+    };
+    for (path, record) in records.iter().filter(usable) {
+        let directory = path.parent().unwrap_or_else(Path::root);
+        let said = set.files.get(&directory).map(|text| text.checksum);
+        let is_said = record.content.checksum.is_none_or(|sum| said == Some(sum));
+        ensure!(is_said, "`{path}` is recorded, and {said:?} is published: {record:?}");
+    }
+    for directory in set.files.keys() {
+        let path = file_in(directory);
+        let lives = records.get(&path).is_some_and(|record| !record.gone);
+        ensure!(lives, "`{path}` is published, and there is none");
     }
     Ok(())
 }
@@ -97,10 +150,13 @@ fn nothing_left_over(house: &House, path: &Path, record: &Record) -> Result<()> 
         let member = house.members.iter().find(|member| member.service.id == id);
         member.is_some_and(|it| !it.is_present || it.service.mode == Mode::Source)
     };
-    let excused = record.holders.iter().any(|held| waits_for(held.service));
+    let excused =
+        record.holders.iter().any(|held| waits_for(held.service)) || house.is_out_of_reach(path);
     ensure!(!record.gone || excused, "the tombstone of `{path}` was never buried: {record:?}");
     // Other rules may have taken the need away that it was kept for.
-    let is_hint = record.moved.is_some() && !excused && house.registry.version == 1;
+    // And somebody has no room for it.
+    let is_held = house.present_members().any(|it| it.service.quota_bytes().is_some());
+    let is_hint = record.moved.is_some() && !excused && !is_held && house.registry.version == 1;
     ensure!(!is_hint, "`{path}` keeps the hint of a rename: {record:?}");
     Ok(())
 }
@@ -154,6 +210,14 @@ fn is_in_the_way(house: &House, path: &Path, record: &Record) -> bool {
     })
 }
 
+/// Whether a second run has left a record as it was. A directory with something ignored in it can't
+/// be left by order; each driver is told once, and the note says which.
+fn is_as_before(before: &Record, after: &Record) -> bool {
+    let is_directory = before.content.kind == Kind::Directory;
+    before == after
+        || is_directory && Record { leaving: before.leaving.clone(), ..after.clone() } == *before
+}
+
 /// Everything that a second run must leave as it is.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Picture {
@@ -169,7 +233,9 @@ impl Picture {
     pub(crate) fn take(house: &House) -> Self {
         let services = house.members.iter().map(|member| {
             let mut work = member.storage.work();
-            if member.service.mode == Mode::Backup {
+            let never = house.registry.rules.as_ref().is_some_and(|it| it.contains("never"));
+            let rereads = never || house.store.published().is_some_and(|it| !it.files.is_empty());
+            if member.service.mode == Mode::Backup || rereads {
                 // What is on no record is looked into by each scan.
                 work.reads = 0;
             }
@@ -179,8 +245,14 @@ impl Picture {
         let records = house.store.snapshot();
         let ways = records.iter().filter(|(path, record)| is_in_the_way(house, path, record));
         let in_the_way = ways.map(|(path, _)| path.clone()).collect();
-        let out_of_reach =
-            records.keys().filter(|path| house.is_out_of_reach(path)).cloned().collect();
+        // Each incarnation of a driver tries once to remove a directory that is to leave; what the
+        // service has in it for itself stays, and with it the directory.
+        let stays = |it: &Record| it.content.kind == Kind::Directory && !it.leaving.is_empty();
+        // Whether an order has brought it, a scan may tell before there is room to give it again.
+        let is_doubted = |it: &Record| it.holders.iter().any(|held| held.tag == Tag::UNKNOWN);
+        let waits =
+            |it: &(&Path, &Record)| house.is_out_of_reach(it.0) || stays(it.1) || is_doubted(it.1);
+        let out_of_reach = records.iter().filter(waits).map(|(path, _)| path.clone()).collect();
         Self { records, services, in_the_way, out_of_reach }
     }
 
@@ -198,7 +270,8 @@ impl Picture {
         let now = Self::take(house);
         for (path, record) in self.records.iter().filter(|it| !self.may_change(it.0)) {
             let after = now.records.get(path);
-            ensure!(after == Some(record), "a second run made of `{path}`: {record:?}: {after:?}");
+            let is_alike = after.is_some_and(|after| is_as_before(record, after));
+            ensure!(is_alike, "a second run made of `{path}`: {record:?}: {after:?}");
         }
         for (path, after) in now.records.iter().filter(|it| !self.may_change(it.0)) {
             ensure!(self.records.contains_key(path), "a second run recorded `{path}`: {after:?}");

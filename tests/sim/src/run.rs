@@ -8,11 +8,14 @@ use onitu_core::bus::Weather;
 use onitu_core::clock;
 use onitu_core::store::{Checkpoint, Store as _};
 
+use crate::alone::Alone;
 use crate::books::Books;
 use crate::house::House;
 use crate::nature::Nature;
 use crate::permit::{Permits, any_rules};
 use crate::rest::{Picture, at_rest};
+use crate::room::Rooms;
+use crate::special::Special;
 use crate::user::{User, edit};
 use crate::{check, scene, trouble};
 
@@ -58,10 +61,11 @@ async fn run(scenario: Scenario, log: &mut Vec<String>) -> Result<()> {
     let steps = run.rng.usize(20..120);
     for step in 0..steps {
         let what = run.step().await.with_context(|| format!("at step {step}"))?;
+        let beside = run.beside().await.with_context(|| format!("beside step {step}"))?;
+        log.extend(beside.into_iter().map(|what| format!("{step}, beside: {what}")));
         tracing::debug!("{step}: {what}");
         log.push(format!("{step}: {what}"));
-        check::at_any_moment(&run.house, &run.books, &mut run.permits)
-            .with_context(|| format!("at step {step}"))?;
+        run.check().with_context(|| format!("at step {step}"))?;
     }
     log.push("calm".to_owned());
     run.rest().await?;
@@ -79,6 +83,9 @@ struct Run {
     old: Option<Checkpoint>,
     /// Whether the configuration changes in this run.
     is_changing: bool,
+    special: Special,
+    alone: Alone,
+    rooms: Rooms,
 }
 
 impl Run {
@@ -88,11 +95,14 @@ impl Run {
             (0..rng.usize(3..=6)).map(|_| Nature::any(&mut rng)).collect();
         natures[0].mode = onitu_core::Mode::Sync;
         let mut house = House::new(&natures, rng.u64(..), scenario.careless);
+        let mut special = Special::of(scenario.seed);
+        special.equip(&mut house, log);
         house.modes_are_fixed = rng.u32(0..3) > 0;
         let is_changing = rng.bool();
         if rng.u32(0..3) == 0 {
             let names: Vec<String> = house.members.iter().map(|m| m.service.name.clone()).collect();
             house.configure(any_rules(&names, &mut rng));
+            house.approve();
         }
         for (member, nature) in house.members.iter().zip(&natures) {
             log.push(format!("{}: {nature}", member.service.name));
@@ -102,12 +112,39 @@ impl Run {
         house.start_all();
         store_takes_its_time(&house, &mut rng);
         let names = house.members.iter().map(|member| member.service.name.clone()).collect();
+        let mut books = Books::new(names);
+        for (number, member) in house.members.iter().enumerate() {
+            books.name(number, member.storage.at());
+        }
         let permits = Permits::new(&house);
-        Self { house, books: Books::new(names), permits, rng, old: None, is_changing }
+        let (alone, rooms, old) = (Alone::default(), Rooms::default(), None);
+        Self { house, books, permits, rng, old, is_changing, special, alone, rooms }
+    }
+
+    fn check(&mut self) -> Result<()> {
+        let Self { house, books, permits, alone, rooms, .. } = self;
+        check::at_any_moment(house, books, permits, (alone, rooms))
+    }
+
+    /// What happens beside a step in a run that has something special.
+    async fn beside(&mut self) -> Result<Vec<String>> {
+        let mut told: Vec<String> =
+            self.special.step(&self.house, &mut self.books).into_iter().collect();
+        if let Some(what) = self.special.change_quota(&mut self.house) {
+            self.rooms.disturb();
+            self.house.configure(self.house.registry.rules.clone());
+            self.house.register().await;
+            told.push(what);
+        }
+        if self.special.wants_rest() {
+            self.rest().await.context("in between")?;
+            told.push("all is calm".to_owned());
+        }
+        Ok(told)
     }
 
     async fn step(&mut self) -> Result<String> {
-        let Self { house, books, permits, rng, old, .. } = self;
+        let Self { house, books, permits, rng, old, rooms, .. } = self;
         Ok(match rng.u32(0..200) {
             0..100 => {
                 let at = rng.usize(0..house.members.len());
@@ -120,20 +157,36 @@ impl Run {
                 tokio::time::sleep(Duration::from_millis(pause)).await;
                 format!("{pause} ms go by")
             }
-            150..160 => trouble::kill(house, rng).await,
+            150..160 => {
+                rooms.disturb();
+                trouble::kill(house, rng).await
+            }
             160..170 => {
                 house.start_all();
                 "all are up".to_owned()
             }
-            170..175 => trouble::store(house, old, rng).await,
+            170..175 => {
+                rooms.disturb();
+                trouble::store(house, old, rng).await
+            }
             175..182 => {
                 let weather = trouble::weather(rng);
                 house.bus.set_weather(weather.clone());
                 format!("{weather:?}")
             }
-            182..190 => trouble::service(house, rng),
+            182..190 => {
+                rooms.disturb();
+                trouble::service(house, rng)
+            }
             190..192 => trouble::clock(rng),
-            192..198 if self.is_changing => trouble::configuration(house, permits, rng).await,
+            192..198 if self.is_changing => {
+                let present = house.present().count();
+                let what = trouble::configuration(house, permits, old, rng).await;
+                if house.present().count() != present {
+                    rooms.disturb();
+                }
+                what
+            }
             198 => {
                 self.rest().await.context("in between")?;
                 "all is calm".to_owned()
@@ -146,10 +199,12 @@ impl Run {
     async fn rest(&mut self) -> Result<()> {
         self.calm_down().await;
         come_to_rest(&self.house).await?;
-        check::at_any_moment(&self.house, &self.books, &mut self.permits)?;
+        self.check()?;
         at_rest(&self.house).await?;
         self.books.rest();
         self.permits.rest(&self.house);
+        self.alone.rest(&self.house);
+        self.rooms.rest(&self.house);
         Ok(())
     }
 
@@ -159,6 +214,7 @@ impl Run {
         self.house.kill_all().await;
         self.house.start_all();
         come_to_rest(&self.house).await?;
+        self.check()?;
         before.is_still(&self.house)
     }
 
@@ -212,5 +268,10 @@ async fn come_to_rest(house: &House) -> Result<()> {
         why.push(format!("{}: pending {pending:?}, problems {problems:?}", member.service.name));
     }
     let reports = house.store.reports().await?;
-    bail!("no rest: {}; reports {reports:?}; records {:?}", why.join("; "), house.store.snapshot())
+    let (what, ignored) = (house.unsettled().await, house.store.published());
+    bail!(
+        "no rest, {what:?}: {}; {ignored:?}; reports {reports:?}; records {:?}",
+        why.join("; "),
+        house.store.snapshot()
+    )
 }

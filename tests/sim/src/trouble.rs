@@ -152,6 +152,7 @@ pub(crate) fn clock(rng: &mut Rng) -> String {
 pub(crate) async fn configuration(
     house: &mut House,
     permits: &mut Permits,
+    old: &mut Option<Checkpoint>,
     rng: &mut Rng,
 ) -> String {
     let at = rng.usize(0..house.members.len());
@@ -185,7 +186,18 @@ pub(crate) async fn configuration(
         }
         _ => return "the configuration stays".to_owned(),
     };
+    if house.registry.rules != rules {
+        // What is removed by the old rules may be known to nobody yet in a store of before.
+        *old = None;
+        if !house.registry.approved.is_empty() {
+            let before = house.registry.rules.clone().unwrap_or_default();
+            house.registry.approved.push(before);
+        }
+    }
     house.configure(rules);
+    if rng.bool() {
+        house.approve();
+    }
     permits.add(&house.registry);
     let driver_first = rng.bool();
     if leaves && driver_first {

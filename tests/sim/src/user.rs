@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use fastrand::Rng;
 use onitu_core::{Mode, Path};
-use onitu_driver_memory::{MemoryService, Thing};
+use onitu_driver_memory::Thing;
 
 use crate::books::{Books, bytes_of};
 use crate::house::House;
+use crate::standing::Standing;
 
 pub(crate) const NAMES: [&str; 6] = ["a", "b", "c.txt", "d", "e.md", "ü"];
 /// Times that clocks gone wrong give to files, in seconds since the epoch.
@@ -20,7 +21,7 @@ pub(crate) type Tree = BTreeMap<Path, Thing>;
 pub(crate) struct User<'a> {
     house: &'a House,
     number: usize,
-    storage: &'a MemoryService,
+    storage: &'a Standing,
     books: &'a mut Books,
 }
 
@@ -32,6 +33,20 @@ impl<'a> User<'a> {
 
     pub(crate) fn tree(&self) -> Tree {
         self.storage.tree()
+    }
+
+    /// The path, or where it is if this service stands at a directory of the tree.
+    pub(crate) fn reached(&self, path: Path) -> Path {
+        self.storage.reached(path)
+    }
+
+    /// Whether the user can do anything at the path; notes that they are about to.
+    fn touches(&mut self, path: &Path) -> bool {
+        let is_here = self.storage.has_room_for(path);
+        if is_here {
+            self.books.touch(self.number, path);
+        }
+        is_here
     }
 
     pub(crate) fn new_content(&mut self, rng: &mut Rng) -> Bytes {
@@ -63,6 +78,9 @@ impl<'a> User<'a> {
 
     /// Writes a whole file in place, if no directory stands there.
     pub(crate) fn write(&mut self, path: &Path, content: &Bytes, executable: bool) -> bool {
+        if !self.touches(path) {
+            return false;
+        }
         let before = self.tree();
         let executable = match before.get(path) {
             Some(Thing::File { executable, .. }) => *executable,
@@ -79,6 +97,9 @@ impl<'a> User<'a> {
 
     /// Saves as editors do, if no directory stands there.
     pub(crate) fn save(&mut self, path: &Path, content: &Bytes) -> bool {
+        if !self.touches(path) {
+            return false;
+        }
         let before = self.tree();
         let is_directory = matches!(before.get(path), Some(Thing::Directory));
         let done = !is_directory && self.storage.save(path, content.clone()).is_ok();
@@ -92,6 +113,7 @@ impl<'a> User<'a> {
     /// Appends to a file that is there.
     pub(crate) fn append(&mut self, path: &Path) -> bool {
         let Some(Thing::File { bytes, .. }) = self.storage.thing(path) else { return false };
+        self.touches(path);
         let more = format!(" and {}", self.books.number());
         let done = self.storage.append(path, more.as_bytes()).is_ok();
         if done {
@@ -103,6 +125,9 @@ impl<'a> User<'a> {
 
     /// Makes a symbolic link, if no directory stands there.
     pub(crate) fn link(&mut self, path: &Path) -> bool {
+        if !self.touches(path) {
+            return false;
+        }
         let before = self.tree();
         let target = format!("target {}", self.books.number());
         let is_directory = matches!(before.get(path), Some(Thing::Directory));
@@ -116,7 +141,7 @@ impl<'a> User<'a> {
 
     /// Makes a directory where nothing is.
     pub(crate) fn make_directory(&mut self, path: &Path) -> bool {
-        let free = self.storage.thing(path).is_none();
+        let free = self.touches(path) && self.storage.thing(path).is_none();
         let done = free && self.storage.make_directory(path).is_ok();
         if done {
             self.books.name(self.number, path);
@@ -126,6 +151,9 @@ impl<'a> User<'a> {
 
     /// Removes what is there, with all that is in it.
     pub(crate) fn remove(&mut self, path: &Path) {
+        if !self.touches(path) {
+            return;
+        }
         let before = self.tree();
         self.gives_up(&before, path);
         self.storage.remove(path);
@@ -134,6 +162,9 @@ impl<'a> User<'a> {
     /// Renames a file, a link or a whole directory; never over a directory.
     pub(crate) fn rename(&mut self, from: &Path, to: &Path) -> bool {
         let before = self.tree();
+        if !self.touches(from) || !self.touches(to) {
+            return false;
+        }
         let is_nested = to.is_within(from) || from.is_within(to);
         if is_nested || self.storage.rename(from, to).is_err() {
             return false;
@@ -152,13 +183,13 @@ impl<'a> User<'a> {
     }
 
     fn set_executable(&mut self, path: &Path, to: bool) {
-        if self.storage.abilities().executable {
+        if self.touches(path) && self.storage.abilities().executable {
             self.storage.set_executable(path, to);
         }
     }
 
     fn touch(&mut self, path: &Path, mtime_ns: i64) {
-        if self.storage.abilities().mtime {
+        if self.touches(path) && self.storage.abilities().mtime {
             self.storage.touch(path, mtime_ns);
         }
     }
@@ -167,7 +198,7 @@ impl<'a> User<'a> {
 /// One random edit; tells what was done.
 pub(crate) fn edit(user: &mut User<'_>, rng: &mut Rng) -> String {
     let tree = user.tree();
-    let path = somewhere(&tree, rng);
+    let path = user.reached(somewhere(&tree, rng));
     let held = any(&tree, rng);
     match rng.u32(0..100) {
         0..36 => {

@@ -50,7 +50,7 @@ impl House {
         }
         house.store.set_up().await.unwrap();
         let services = house.services.iter().map(|(service, _)| service.clone()).collect();
-        let registry = Registry { version: 1, services, rules: None };
+        let registry = Registry { version: 1, services, ..Registry::default() };
         house.store.set_registry(&registry).await.unwrap();
         let (store, bus) = (Arc::new(house.store.clone()), Arc::new(house.bus.clone()));
         tokio::spawn(async move { Referee::new(store, bus, 1).run().await.map(drop) });
@@ -66,9 +66,15 @@ impl House {
         let (service, storage) = self.services[at].clone();
         let bus = Arc::new(self.bus.clone());
         let post = Post { service, store: Arc::new(self.store.clone()), bus };
-        self.drivers.insert(at, tokio::spawn(async move {
-            match keep::<Memory, _>(post, move |_| <Memory>::try_begin(storage.clone())).await {}
-        }));
+        self.drivers.insert(
+            at,
+            tokio::spawn(async move {
+                match Box::pin(keep::<Memory, _>(post, move |_| {
+                    <Memory>::try_begin(storage.clone())
+                }))
+                .await {}
+            }),
+        );
     }
 
     async fn restart(&mut self, at: usize) {

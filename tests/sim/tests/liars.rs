@@ -161,7 +161,7 @@ async fn a_driver_that_lies_about_names_and_sizes_is_told_and_reaches_nobody() {
     other.save(&path("from the other"), "also true").expect("saved");
     let services = vec![service(1), service(2)];
     store.set_up().await.expect("set up");
-    let registry = Registry { version: 1, services: services.clone(), rules: None };
+    let registry = Registry { version: 1, services: services.clone(), ..Registry::default() };
     store.set_registry(&registry).await.expect("registered");
     let is_honest = Arc::new(AtomicBool::default());
     let shared: (Arc<dyn Store>, Arc<dyn onitu_core::bus::Bus>) =

@@ -40,7 +40,10 @@ impl House {
         let (store, bus) = (MemoryStore::new(), MemoryBus::new(1));
         let services = vec![service(1), service(2)];
         store.set_up().await.expect("set up");
-        store.set_registry(&Registry { version: 1, services, rules: None }).await.expect("told");
+        store
+            .set_registry(&Registry { version: 1, services, ..Registry::default() })
+            .await
+            .expect("told");
         let (exact, folding) = (MemoryService::new(), MemoryService::of::<Folding>());
         let running = Vec::new();
         let mut house = Self { store, bus, exact, folding, running, starts: 0 };
@@ -67,7 +70,8 @@ impl House {
         let (store, bus) = (Arc::new(self.store.clone()), Arc::new(self.bus.clone()));
         let post = Post { service, store, bus };
         tokio::spawn(async move {
-            let never = keep(post, move |_| Memory::<A>::try_begin(storage.clone())).await;
+            let never =
+                Box::pin(keep(post, move |_| Memory::<A>::try_begin(storage.clone()))).await;
             match never {}
         })
     }

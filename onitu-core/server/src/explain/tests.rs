@@ -12,6 +12,8 @@ fn all_ready(registry: &Registry) -> Status {
         state: ServiceState::Ready,
         reason: None,
         files: 0,
+        used_bytes: 0,
+        quota_bytes: None,
         pending: 0,
         pid: Some(1),
         scanned: 0,
@@ -22,6 +24,11 @@ fn all_ready(registry: &Registry) -> Status {
         verify: None,
     });
     Status { services: services.collect(), ..Status::default() }
+}
+
+/// A path of which nothing is supposed.
+fn supposed(at: &str) -> Supposed {
+    Supposed { path: path(at), size: None, age_s: None, from: None, media: None }
 }
 
 /// Explains `a.txt` of the services `laptop`, `nas` and `usb`.
@@ -35,11 +42,15 @@ fn explain(
     change(&mut status);
     explanation(&Question {
         path: &path("a.txt"),
+        supposed: &supposed("a.txt"),
         registry: &registry,
-        rules: &Rules::everywhere(),
+        in_force: &InForce::new(&registry),
+        ignoring: &onitu_core::ignore::Ignoring::default(),
         record,
         status: &status,
         faults,
+        since_ms: &BTreeMap::from([(ServiceId(2), 1_000_000_000_000)]),
+        rules_place: None,
     })
 }
 
@@ -61,21 +72,25 @@ fn a_file_in_step_is_told_whole() {
       "kind": "file",
       "size": 5,
       "checksum": "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d",
+      "media": "text/plain",
       "holders": [
         {
           "service": "laptop",
           "revision": 1,
-          "current": true
+          "current": true,
+          "leaving": false
         },
         {
           "service": "nas",
           "revision": 1,
-          "current": true
+          "current": true,
+          "leaving": false
         },
         {
           "service": "usb",
           "revision": 1,
-          "current": true
+          "current": true,
+          "leaving": false
         }
       ],
       "targets": [
@@ -83,11 +98,17 @@ fn a_file_in_step_is_told_whole() {
         "nas",
         "usb"
       ],
+      "only": null,
+      "excluded": false,
+      "changes_at_ms": null,
+      "ignored": null,
+      "rules_file": null,
       "statements": [
         {
           "line": 0,
           "text": "no rules: everything goes to every service",
-          "matches": true
+          "matches": true,
+          "unmet": null
         }
       ],
       "pending": []
@@ -206,12 +227,96 @@ async fn the_core_finds_record_and_faults_by_itself() {
     let house = House::new(&["laptop", "nas"]).await;
     house.drive(2, "nas").await;
     put(&house.store, &[("a.txt", record(Kind::File, "hello", &[1]))]).await;
-    let explanation = house.core.explain(&path("a.txt")).await.unwrap();
+    let explanation = house.core.explain(&supposed("a.txt")).await.unwrap();
     assert_eq!(explanation.revision, 1);
     assert_eq!(
         pending(&explanation),
         ["nas: get revision 1 (only `laptop` holds it, which is not available)"]
     );
     house.store.set_available(false);
-    assert!(house.core.explain(&path("a.txt")).await.unwrap_err().contains("metadata store"));
+    assert!(house.core.explain(&supposed("a.txt")).await.unwrap_err().contains("metadata store"));
+}
+
+#[tokio::test]
+async fn what_does_not_exist_yet_is_explained_by_what_is_supposed_of_it() {
+    let house = House::new(&["laptop", "nas"]).await;
+    let mut configuration = crate::tests::configuration(&["laptop", "nas"]);
+    let rules = "sync everything to laptop\nmove \"**/*.iso\" where size > 10 MB to nas\n\
+                 sync \"x\" where from nas and older than 3 days to nas\nkeep \"p/**\" only on laptop";
+    configuration.rules = Some(rules.to_owned());
+    house.configure(Ok(configuration));
+    house.core.answer(onitu_core::control::ToCore::Reload).await;
+    let explain = |supposed: Supposed| {
+        let core = house.core.clone();
+        async move { core.explain(&supposed).await.unwrap() }
+    };
+    let small = explain(Supposed { size: Some(5), ..supposed("d/x.iso") }).await;
+    assert_eq!(small.targets, ["laptop"]);
+    let unmet: Vec<_> = small.statements.iter().filter_map(|it| it.unmet.clone()).collect();
+    assert_eq!(unmet, ["size > 10 MB"]);
+    let large = explain(Supposed { size: Some(50_000_000), ..supposed("d/x.iso") }).await;
+    assert_eq!(large.targets, ["nas"]);
+    let old = Supposed { age_s: Some(4 * 86_400), from: Some("nas".to_owned()), ..supposed("x") };
+    assert_eq!(explain(old).await.targets, ["laptop", "nas"]);
+    let private = explain(supposed("p/x")).await;
+    assert_eq!(
+        (private.targets, private.only.unwrap()),
+        (vec!["laptop".to_owned()], vec!["laptop".to_owned()])
+    );
+    let from = Some("nass".to_owned());
+    let unknown = house.core.explain(&Supposed { from, ..supposed("x") }).await;
+    assert!(unknown.is_err());
+}
+
+#[test]
+fn a_removal_that_waits_says_for_what() {
+    let rules = "sync everything to laptop, nas, usb\nmove \"a.txt\" to nas";
+    let waiting = |approved: &[&str], holders: &[u16]| {
+        let mut registry = registry(&["laptop", "nas", "usb"]);
+        registry.rules = Some(rules.to_owned());
+        registry.approved = approved.iter().map(|&text| text.to_owned()).collect();
+        let held = record(Kind::File, "hello", holders);
+        let explanation = explanation(&Question {
+            path: &path("a.txt"),
+            supposed: &supposed("a.txt"),
+            registry: &registry,
+            in_force: &InForce::new(&registry),
+            ignoring: &onitu_core::ignore::Ignoring::default(),
+            record: Some(&held),
+            status: &all_ready(&registry),
+            faults: &[],
+            since_ms: &BTreeMap::new(),
+            rules_place: None,
+        });
+        pending(&explanation).join("\n")
+    };
+    insta::assert_snapshot!(waiting(&[], &[1, 2]), @"laptop: remove it, because the rules have it elsewhere (waits for `onitu apply`: `onitu plan` tells what it would do)");
+    insta::assert_snapshot!(waiting(&[rules], &[1]), @r"
+    laptop: remove it, because the rules have it elsewhere (waits until `nas` has revision 1)
+    nas: get revision 1 (its turn comes)
+    ");
+    insta::assert_snapshot!(waiting(&[rules], &[1, 2]), @"laptop: remove it, because the rules have it elsewhere (its turn comes)");
+}
+
+#[test]
+fn statements_are_told_by_the_line_of_their_file_and_work_by_its_beginning() {
+    let mut registry = registry(&["laptop", "nas", "usb"]);
+    registry.rules = Some("# mine\nsync everything to laptop, nas".to_owned());
+    let since_ms = BTreeMap::from([(ServiceId(2), 1_000_000_000_000)]);
+    let held = record(Kind::File, "hello", &[1]);
+    let explanation = explanation(&Question {
+        path: &path("a.txt"),
+        supposed: &supposed("a.txt"),
+        registry: &registry,
+        in_force: &InForce::new(&registry),
+        ignoring: &onitu_core::ignore::Ignoring::default(),
+        record: Some(&held),
+        status: &all_ready(&registry),
+        faults: &[],
+        since_ms: &since_ms,
+        rules_place: Some(&(PathBuf::from("entries.toml"), 12)),
+    });
+    assert_eq!(explanation.rules_file.as_deref(), Some("entries.toml"));
+    assert_eq!(explanation.statements[0].line, 13);
+    assert_eq!(explanation.pending[0].since_ms, Some(1_000_000_000_000));
 }

@@ -18,7 +18,8 @@ fn disk(entries: &str) -> (tempfile::TempDir, Disked) {
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let config = dir.path().join("entries.toml");
     std::fs::write(&config, entries).unwrap();
-    let disked = Disked::new(config, Places::new(vec![dir.path().to_owned()]));
+    let disked =
+        Disked::new(config, dir.path().to_owned(), Places::new(vec![dir.path().to_owned()]));
     (dir, disked)
 }
 
@@ -69,16 +70,29 @@ fn every_mistake_is_told_rendered() {
 
 #[test]
 fn a_file_that_can_not_be_read_is_named() {
-    let disked = Disked::new(PathBuf::from("/nowhere/entries.toml"), Places::default());
+    let disked =
+        Disked::new(PathBuf::from("/nowhere/entries.toml"), PathBuf::new(), Places::default());
     let problems = disked.configuration().unwrap_err();
     assert!(problems.starts_with("error: can't read `/nowhere/entries.toml`"), "{problems}");
 }
 
 #[test]
 fn a_missing_driver_says_what_to_install() {
-    let disked = Disked::new(PathBuf::from("entries.toml"), Places::default());
+    let disked = Disked::new(PathBuf::from("entries.toml"), PathBuf::new(), Places::default());
     insta::assert_snapshot!(
         disked.program("s3").unwrap_err(),
         @"its driver `s3` is not installed: install `onitu-driver-s3` beside `onitu` or on `PATH`, then run `onitu reload`"
     );
+}
+
+#[test]
+fn what_is_remembered_of_rules_is_read_back_and_never_guessed() {
+    let (dir, disked) = disk("");
+    assert_eq!(disked.remembered(), Ok(None));
+    let remembered = Remembered { rules: None, approved: vec!["move \"ü\" to nas".to_owned()] };
+    disked.remember(&Remembered::default()).unwrap();
+    disked.remember(&remembered).unwrap();
+    assert_eq!(disked.remembered(), Ok(Some(remembered)));
+    std::fs::write(dir.path().join(RULES_FILE), "{").unwrap();
+    assert!(disked.remembered().is_err());
 }

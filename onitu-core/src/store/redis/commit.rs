@@ -13,7 +13,7 @@ use super::link::Link;
 use super::read::{ask_layouts, take_layouts};
 use super::{keys, value};
 use crate::store::{Commit, StoreError};
-use crate::{Record, Shard};
+use crate::{Record, Shard, clock};
 
 /// Carries out `commits` in order; those of different shards that follow each other travel
 /// together. After an error any number of them, from the first on, may have taken effect; the
@@ -58,6 +58,9 @@ fn merge_neighbours(commits: Vec<(Shard, Commit)>) -> VecDeque<(Shard, Commit)> 
                 before.counts.entries += commit.counts.entries;
                 for (service, change) in commit.counts.held {
                     *before.counts.held.entry(service).or_default() += change;
+                }
+                for (service, change) in commit.counts.bytes {
+                    *before.counts.bytes.entry(service).or_default() += change;
                 }
             }
             _ => merged.push_back((shard, commit)),
@@ -267,14 +270,18 @@ impl Bucket<'_> {
 
 /// Pending work, problems and conflicts.
 fn write_work(pipe: &mut Pipeline, shard: Shard, commit: &Commit) -> Result<(), StoreError> {
-    let mut sets: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
+    let now_ms = clock::now_ms();
+    let mut done: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for ((service, path), wanted) in &commit.pending {
-        let command = if *wanted { "SADD" } else { "SREM" };
         let key = keys::pending(shard, *service);
-        sets.entry((command, key)).or_default().push(path.as_str());
+        if *wanted {
+            pipe.cmd("HSETNX").arg(key).arg(path.as_str()).arg(now_ms);
+        } else {
+            done.entry(key).or_default().push(path.as_str());
+        }
     }
-    for ((command, key), paths) in sets {
-        pipe.cmd(command).arg(key).arg(paths);
+    for (key, paths) in done {
+        pipe.cmd("HDEL").arg(key).arg(paths);
     }
     for ((service, path), fault) in &commit.problems {
         write_json(pipe, &keys::problems(shard, *service), path.as_str(), fault.as_ref())?;
@@ -315,6 +322,10 @@ fn write_sums(pipe: &mut Pipeline, shard: Shard, commit: &Commit) {
     }
     for (service, change) in commit.counts.held.iter().filter(|(_, change)| **change != 0) {
         let field = format!("{}{service}", keys::HELD);
+        pipe.cmd("HINCRBY").arg(keys::counts(shard)).arg(field).arg(*change);
+    }
+    for (service, change) in commit.counts.bytes.iter().filter(|(_, change)| **change != 0) {
+        let field = format!("{}{service}", keys::BYTES);
         pipe.cmd("HINCRBY").arg(keys::counts(shard)).arg(field).arg(*change);
     }
 }

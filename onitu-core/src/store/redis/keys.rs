@@ -11,6 +11,10 @@ pub const REGISTRY: &str = "registry";
 pub const SERVICE_IDS: &str = "service-ids";
 /// Service's number to JSON of what its driver says.
 pub const REPORTS: &str = "reports";
+/// A hash: `version` and `set`, the JSON of what is ignored.
+pub const IGNORING: &str = "ignoring";
+/// Service's number, `:` and the path of an ignore file to JSON of what it says there.
+pub const IGNORE_TEXTS: &str = "ignore-texts";
 /// What the store itself is: the fields below.
 pub const META: &str = "meta";
 /// Field of [`META`]: version of keys and encodings.
@@ -23,6 +27,8 @@ pub const LAST_SERVICE: &str = "last-service";
 pub const ENTRIES: &str = "entries";
 /// Begins a field of a shard's counts: paths held by the service of the number that follows.
 pub const HELD: &str = "held:";
+/// Begins a field of a shard's counts: bytes on record of what that service holds.
+pub const BYTES: &str = "bytes:";
 
 /// A hash: name to packed record, of one bucket of a directory.
 pub fn records(shard: Shard, directory: &str, bucket: u32) -> String {
@@ -34,6 +40,9 @@ pub fn records(shard: Shard, directory: &str, bucket: u32) -> String {
 
 /// Matches the keys of all directories' buckets.
 pub const RECORDS_PATTERN: &str = "{??}:d:*";
+
+/// Matches the keys in which pending work stood before layout 3.
+pub const FORMER_PATTERN: &str = "{??}:p:*";
 
 /// Matches every key that belongs to a shard.
 pub const SHARDED_PATTERN: &str = "{??}:*";
@@ -55,7 +64,7 @@ pub fn directory(key: &[u8]) -> Option<(Path, bool)> {
 pub fn is_ours(key: &[u8]) -> bool {
     sharded(key).is_some_and(|(_, rest)| {
         matches!(rest, "n" | "c" | "s" | "count")
-            || ["d:", "p:", "x:"].iter().any(|kind| rest.starts_with(kind))
+            || ["d:", "w:", "x:", "p:"].iter().any(|kind| rest.starts_with(kind))
     })
 }
 
@@ -70,9 +79,9 @@ pub fn layouts(shard: Shard) -> String {
     format!("{{{shard}}}:n")
 }
 
-/// A set: paths at which the service has work to do.
+/// A hash: path at which the service has work to do to since when, in milliseconds since the epoch.
 pub fn pending(shard: Shard, service: ServiceId) -> String {
-    format!("{{{shard}}}:p:{service}")
+    format!("{{{shard}}}:w:{service}")
 }
 
 /// A hash: path to JSON of the fault that keeps the service from its work.

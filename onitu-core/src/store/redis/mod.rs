@@ -7,6 +7,7 @@
 
 mod buckets;
 mod commit;
+mod ignoring;
 mod keys;
 mod link;
 mod read;
@@ -20,11 +21,12 @@ use redis::{InfoDict, Pipeline};
 
 use self::link::Link;
 use super::{Commit, Conflict, Counts, Cursor, Incarnation, Registry, Store, StoreError, Stream};
+use crate::ignore::{IgnoreSet, IgnoreText};
 use crate::status::Report;
 use crate::{Fault, Path, Record, ServiceId, Shard};
 
 /// The version of keys and encodings this program reads and writes.
-const LAYOUT_VERSION: u32 = 2;
+const LAYOUT_VERSION: u32 = 4;
 /// Keys or fields in one page of an iteration, more or less.
 const PAGE: usize = 512;
 
@@ -84,11 +86,11 @@ impl RedisStore {
         Ok(without)
     }
 
-    /// Removes what a commit under way wrote after everything had been lost: half a truth.
-    async fn clear_remains(&self) -> Result<(), StoreError> {
+    /// Removes the keys of shards that match `pattern`.
+    async fn clear(&self, pattern: &str) -> Result<(), StoreError> {
         let mut cursor = Some(0);
         while let Some(from) = cursor {
-            let (next, found) = self.scan(from, keys::SHARDED_PATTERN).await?;
+            let (next, found) = self.scan(from, pattern).await?;
             let mut pipe = Pipeline::new();
             for key in found.iter().filter(|key| keys::is_ours(key)) {
                 pipe.cmd("UNLINK").arg(key);
@@ -114,13 +116,18 @@ impl Store for RedisStore {
 
     async fn set_up(&self) -> Result<String, StoreError> {
         if let Some(generation) = self.meta(keys::GENERATION).await? {
+            if self.meta(keys::LAYOUT).await?.is_none_or(|layout| layout == "1" || layout == "2") {
+                // The Referee notes all pending work anew when it starts.
+                self.clear(keys::FORMER_PATTERN).await?;
+            }
             // What is written from here on may be more than an older program can read.
             let mut pipe = Pipeline::new();
             pipe.cmd("HSET").arg(keys::META).arg(keys::LAYOUT).arg(LAYOUT_VERSION);
             self.link.run(&pipe).await?;
             return Ok(generation);
         }
-        self.clear_remains().await?;
+        // A commit under way may have written after everything had been lost: half a truth.
+        self.clear(keys::SHARDED_PATTERN).await?;
         let mut pipe = Pipeline::new();
         let generation = format!("{:016x}", fastrand::u64(..));
         pipe.cmd("MULTI");
@@ -168,6 +175,10 @@ impl Store for RedisStore {
 
     async fn pending(&self, service: ServiceId, limit: usize) -> Result<Vec<Path>, StoreError> {
         work::pending(&self.link, service, limit).await
+    }
+
+    async fn pending_since(&self, path: &Path) -> Result<BTreeMap<ServiceId, u64>, StoreError> {
+        work::pending_since(&self.link, path).await
     }
 
     async fn problems(
@@ -222,6 +233,27 @@ impl Store for RedisStore {
         pipe.cmd("HGET").arg(keys::SERVICE_IDS).arg(name);
         let [_, given] = value::exactly(self.link.run(&pipe).await?)?;
         value::read(given, keys::SERVICE_IDS).map(ServiceId)
+    }
+
+    async fn ignoring(&self, known: u64) -> Result<Option<IgnoreSet>, StoreError> {
+        ignoring::published(&self.link, known).await
+    }
+
+    async fn set_ignoring(&self, set: &IgnoreSet) -> Result<(), StoreError> {
+        ignoring::publish(&self.link, set).await
+    }
+
+    async fn ignore_texts(&self) -> Result<BTreeMap<(ServiceId, Path), IgnoreText>, StoreError> {
+        ignoring::texts(&self.link).await
+    }
+
+    async fn set_ignore_text(
+        &self,
+        service: ServiceId,
+        path: &Path,
+        text: &IgnoreText,
+    ) -> Result<(), StoreError> {
+        ignoring::note_text(&self.link, service, path, text).await
     }
 
     async fn reports(&self) -> Result<BTreeMap<ServiceId, Report>, StoreError> {

@@ -34,7 +34,7 @@ pub async fn pending(
     limit: usize,
 ) -> Result<Vec<Path>, StoreError> {
     let answers = each_shard(link, |pipe, shard| {
-        pipe.cmd("SCARD").arg(keys::pending(shard, service));
+        pipe.cmd("HLEN").arg(keys::pending(shard, service));
     })
     .await?;
     let mut sizes = Vec::new();
@@ -50,7 +50,7 @@ pub async fn pending(
         let share = (*size).min(left.div_ceil(sizes.len() - at));
         left -= share;
         if share > 0 {
-            pipe.cmd("SRANDMEMBER").arg(keys::pending(*shard, service)).arg(share);
+            pipe.cmd("HRANDFIELD").arg(keys::pending(*shard, service)).arg(share);
         }
     }
     let mut paths = Vec::new();
@@ -60,6 +60,27 @@ pub async fn pending(
         }
     }
     Ok(paths)
+}
+
+/// Since when each service has had work to do at `path`, in milliseconds since the epoch.
+pub async fn pending_since(
+    link: &Link,
+    path: &Path,
+) -> Result<BTreeMap<ServiceId, u64>, StoreError> {
+    let services = service_ids(link).await?;
+    let keys = services.iter().map(|service| keys::pending(Shard::of(path), *service));
+    let keys: Vec<_> = keys.collect();
+    let mut pipe = Pipeline::new();
+    for key in &keys {
+        pipe.cmd("HGET").arg(key).arg(path.as_str());
+    }
+    let mut since = BTreeMap::new();
+    for ((service, key), value) in services.iter().zip(&keys).zip(link.run(&pipe).await?) {
+        if let Some(at_ms) = value::read::<Option<u64>>(value, key)? {
+            since.insert(*service, at_ms);
+        }
+    }
+    Ok(since)
 }
 
 /// The first `limit` problems of `service` by path.
@@ -121,12 +142,15 @@ pub async fn counts(link: &Link) -> Result<Counts, StoreError> {
     }
     let mut values = link.run(&pipe).await?.into_iter();
     let (mut entries, mut held) = (0i64, BTreeMap::<ServiceId, i64>::new());
+    let mut bytes = BTreeMap::<ServiceId, i64>::new();
     for shard in Shard::all() {
         let key = keys::counts(shard);
         let sums: BTreeMap<String, i64> = value::read(value::next(&mut values)?, &key)?;
         for (field, sum) in sums {
             if let Some(service) = field.strip_prefix(keys::HELD) {
                 *held.entry(ServiceId(value::number(service, &key)?)).or_default() += sum;
+            } else if let Some(service) = field.strip_prefix(keys::BYTES) {
+                *bytes.entry(ServiceId(value::number(service, &key)?)).or_default() += sum;
             } else if field == keys::ENTRIES {
                 entries += sum;
             }
@@ -136,6 +160,8 @@ pub async fn counts(link: &Link) -> Result<Counts, StoreError> {
     counts.entries = u64::try_from(entries).unwrap_or(0);
     let held = held.into_iter().map(|(id, held)| (id, u64::try_from(held).unwrap_or(0)));
     counts.held = held.filter(|(_, held)| *held > 0).collect();
+    let bytes = bytes.into_iter().map(|(id, bytes)| (id, u64::try_from(bytes).unwrap_or(0)));
+    counts.bytes = bytes.filter(|(_, bytes)| *bytes > 0).collect();
     Ok(counts)
 }
 
@@ -154,7 +180,7 @@ async fn count_pending(link: &Link) -> Result<BTreeMap<ServiceId, u64>, StoreErr
     let mut pipe = Pipeline::new();
     for service in &services {
         for shard in Shard::all() {
-            pipe.cmd("SCARD").arg(keys::pending(shard, *service));
+            pipe.cmd("HLEN").arg(keys::pending(shard, *service));
         }
     }
     let mut values = link.run(&pipe).await?.into_iter();

@@ -1,8 +1,9 @@
 //! What every store must do. Each function begins with an empty one.
 
 use super::*;
+use crate::ignore::{IgnoreSet, IgnoreText};
 use crate::status::ServiceState;
-use crate::{FaultKind, Mode};
+use crate::{FaultKind, Mode, clock};
 
 pub async fn what_was_committed_is_read_in_the_order_asked_for(store: &dyn Store) {
     let [a, b, c] = ["a", "d/b", "d/e/c"].map(path);
@@ -236,6 +237,15 @@ pub async fn pending_work_is_a_set_that_can_be_forgotten(store: &dyn Store) {
         assert_eq!(some.len(), limit);
     }
     assert_eq!(store.pending(b, 10).await.unwrap(), []);
+    let since = store.pending_since(&paths[3]).await.unwrap();
+    assert_eq!(since.keys().collect::<Vec<_>>(), [&a]);
+    assert!(since[&a] <= clock::now_ms());
+    change(store, paths[3].parent_str(), |commit| {
+        commit.pending.insert((a, paths[3].clone()), true);
+    })
+    .await;
+    assert_eq!(store.pending_since(&paths[3]).await.unwrap(), since, "the first time counts");
+    assert_eq!(store.pending_since(&path("other")).await.unwrap(), BTreeMap::new());
     assert_eq!(store.counts().await.unwrap().pending, BTreeMap::from([(a, 100)]));
     store.forget_pending(a).await.unwrap();
     assert_eq!(store.pending(a, 10).await.unwrap(), []);
@@ -353,6 +363,8 @@ pub async fn the_registry_and_reports_are_read_back(store: &dyn Store) {
             options: BTreeMap::from([("root".to_owned(), "/ü \"x\"".into())]),
         }],
         rules: Some("sync everything to nas\n".to_owned()),
+        approved: vec!["move \"x\" to nas".to_owned()],
+        keeps_junk: true,
     };
     store.set_registry(&registry).await.unwrap();
     assert_eq!(store.registry().await.unwrap(), Some(registry));
@@ -362,6 +374,23 @@ pub async fn the_registry_and_reports_are_read_back(store: &dyn Store) {
     store.set_report(ServiceId(2), &report).await.unwrap();
     assert_eq!(store.reports().await.unwrap(), BTreeMap::from([(ServiceId(2), report)]));
     assert!(store.used_memory_bytes().await.is_ok());
+}
+
+pub async fn what_is_ignored_is_read_back_when_it_is_another_version(store: &dyn Store) {
+    assert_eq!(store.ignoring(0).await.unwrap(), None);
+    let text = IgnoreText::of("büild/\n".as_bytes());
+    let mut set = IgnoreSet { version: 7, keeps_junk: true, ..IgnoreSet::default() };
+    set.files.insert(path("a b/ü"), text.clone());
+    store.set_ignoring(&set).await.unwrap();
+    assert_eq!(store.ignoring(0).await.unwrap(), Some(set.clone()));
+    assert_eq!(store.ignoring(7).await.unwrap(), None);
+    assert_eq!(store.ignoring(6).await.unwrap(), Some(set));
+    let file = path("a b/ü/.onituignore");
+    assert_eq!(store.ignore_texts().await.unwrap(), BTreeMap::new());
+    store.set_ignore_text(ServiceId(3), &file, &IgnoreText::of(b"x")).await.unwrap();
+    store.set_ignore_text(ServiceId(3), &file, &text).await.unwrap();
+    let told = BTreeMap::from([((ServiceId(3), file), text)]);
+    assert_eq!(store.ignore_texts().await.unwrap(), told);
 }
 
 pub async fn a_service_keeps_its_number(store: &dyn Store) {

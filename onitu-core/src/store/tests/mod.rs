@@ -47,6 +47,7 @@ contract!(
     a_store_is_set_up_once,
     set_up_clears_what_was_written_into_a_lost_store,
     the_registry_and_reports_are_read_back,
+    what_is_ignored_is_read_back_when_it_is_another_version,
     a_service_keeps_its_number,
 );
 
@@ -62,6 +63,8 @@ pub fn record(revision: u64) -> Record {
         holders: Vec::new(),
         moved: None,
         ancestors: Vec::new(),
+        origin: None,
+        leaving: Vec::new(),
     };
     record.content.kind = crate::Kind::File;
     record.set_holder(ServiceId(1), revision, Tag::of(b"x"));

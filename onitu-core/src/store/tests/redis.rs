@@ -209,9 +209,9 @@ async fn a_newer_layout_is_refused_politely() {
     let server = Server::start();
     let store = server.store().await;
     store.set_up().await.unwrap();
-    server.ask::<()>(&["HSET", "meta", "layout", "3"]).await;
+    server.ask::<()>(&["HSET", "meta", "layout", "5"]).await;
     let Err(error) = RedisStore::connect(&server.url()).await else { panic!("it connected") };
-    assert!(matches!(error, StoreError::Newer { found: 3, known: 2 }));
+    assert!(matches!(error, StoreError::Newer { found: 5, known: 4 }));
     assert!(error.to_string().ends_with("update"), "{error}");
 }
 

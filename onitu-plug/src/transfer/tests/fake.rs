@@ -64,7 +64,8 @@ impl Fake {
     pub(crate) fn put(&self, path: &Path, kind: Kind, bytes: impl Into<Bytes>) -> State {
         let bytes = bytes.into();
         let size = bytes.len() as u64;
-        let content = Content { kind, size, mtime_ns: 7, executable: false, checksum: None };
+        let content =
+            Content { kind, size, mtime_ns: 7, executable: false, checksum: None, media: None };
         let mut inner = self.inner();
         let serial = inner.files.len();
         let tag = Tag::of(format!("{path} {size} {serial}").as_bytes());

@@ -10,19 +10,25 @@ fn unknown() -> Explanation {
         kind: None,
         size: 0,
         checksum: None,
+        media: None,
         holders: Vec::new(),
         targets: Vec::new(),
+        only: None,
+        excluded: false,
+        changes_at_ms: None,
+        ignored: None,
+        rules_file: None,
         statements: Vec::new(),
         pending: Vec::new(),
     }
 }
 
 fn holder(service: &str, revision: u64) -> HolderStatus {
-    HolderStatus { service: service.to_owned(), revision, current: revision == 3 }
+    HolderStatus { service: service.to_owned(), revision, current: revision == 3, leaving: false }
 }
 
 fn statement(line: usize, text: &str, matches: bool) -> StatementStatus {
-    StatementStatus { line, text: text.to_owned(), matches }
+    StatementStatus { line, text: text.to_owned(), matches, unmet: None }
 }
 
 fn known() -> Explanation {
@@ -31,6 +37,7 @@ fn known() -> Explanation {
         kind: Some(Kind::File),
         size: 1_234_567,
         checksum: Some("a9993e364706816aba3e25717850c26c9cd0d89d".to_owned()),
+        media: Some("image/jpeg".to_owned()),
         holders: vec![holder("laptop", 3), holder("nas", 2), holder("usb", 0)],
         targets: vec!["laptop".to_owned(), "nas".to_owned()],
         statements: vec![
@@ -41,6 +48,7 @@ fn known() -> Explanation {
             service: "nas".to_owned(),
             work: "get revision 3".to_owned(),
             reason: "being transferred from `laptop`, 34 % done".to_owned(),
+            since_ms: None,
         }],
         ..unknown()
     }
@@ -50,7 +58,7 @@ fn known() -> Explanation {
 fn a_file_under_way() {
     insta::assert_snapshot!(text(&known(), Paint::Plain), @r"
     Photos/cat.jpg
-      file, 1.1 MiB (1,234,567 bytes), revision 3, SHA-1 a9993e364706816aba3e25717850c26c9cd0d89d
+      file, image/jpeg, 1.1 MiB (1,234,567 bytes), revision 3, SHA-1 a9993e364706816aba3e25717850c26c9cd0d89d
     held by
       laptop  revision 3, current
       nas     revision 2
@@ -86,8 +94,12 @@ fn other_kinds_and_a_deletion() {
     it.kind = Some(Kind::Directory);
     assert_eq!(content(&it), "  directory, revision 3\n");
     it.kind = Some(Kind::Symlink);
-    (it.size, it.checksum) = (7, None);
+    (it.size, it.checksum, it.media) = (7, None, None);
     assert_eq!(content(&it), "  symbolic link, 7 B, revision 3, SHA-1 not known yet\n");
+    it.kind = Some(Kind::File);
+    assert_eq!(content(&it), "  file, type not known, 7 B, revision 3, SHA-1 not known yet\n");
+    it.media = Some(String::new());
+    assert_eq!(content(&it), "  file, of no known type, 7 B, revision 3, SHA-1 not known yet\n");
     it.gone = true;
     assert_eq!(content(&it), "  deleted as revision 3, the deletion is on its way\n");
     it.path = Path::root();
@@ -99,4 +111,45 @@ fn without_rules_everything_goes_everywhere() {
     let mut it = known();
     it.statements = vec![statement(0, "no rules: everything goes to every service", true)];
     assert_eq!(statements(&it), "no rules: everything goes to every service\n");
+}
+
+#[test]
+fn a_file_that_is_restricted_and_leaves_a_service() {
+    let mut it = known();
+    it.holders = vec![holder("laptop", 3), HolderStatus { leaving: true, ..holder("s3", 3) }];
+    it.targets = vec!["laptop".to_owned()];
+    it.only = Some(vec!["laptop".to_owned()]);
+    let mut unmet = statement(4, "sync \"**/*.jpg\" where size > 10 MB to s3", false);
+    unmet.unmet = Some("size > 10 MB".to_owned());
+    it.statements = vec![statement(2, "keep \"Photos/**\" only on laptop", true), unmet];
+    it.pending = vec![PendingStatus {
+        service: "s3".to_owned(),
+        work: "remove it, because the rules have it elsewhere".to_owned(),
+        reason: "its turn comes".to_owned(),
+        since_ms: None,
+    }];
+    insta::assert_snapshot!(text(&it, Paint::Plain), @r#"
+    Photos/cat.jpg
+      file, image/jpeg, 1.1 MiB (1,234,567 bytes), revision 3, SHA-1 a9993e364706816aba3e25717850c26c9cd0d89d
+    held by
+      laptop  revision 3, current
+      s3      revision 3, is removing it
+    should be on
+      laptop
+    may be held only by
+      laptop
+    because of
+      line 2 of the rules: keep "Photos/**" only on laptop
+      not line 4 of the rules: sync "**/*.jpg" where size > 10 MB to s3; not met: size > 10 MB
+    still to do
+      s3: remove it, because the rules have it elsewhere; its turn comes
+    "#);
+    it.rules_file = Some("entries.toml".to_owned());
+    it.pending[0].since_ms = Some(1_000_000_000_000);
+    let told = text(&it, Paint::Plain);
+    assert!(told.contains("  entries.toml:2: keep"), "{told}");
+    assert!(told.contains("  not entries.toml:4: sync"), "{told}");
+    assert!(told.contains("its turn comes (since 2001-09-"), "{told}");
+    it.excluded = true;
+    assert!(text(&it, Paint::Plain).contains("no service: it is excluded"));
 }

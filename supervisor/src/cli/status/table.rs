@@ -49,7 +49,9 @@ fn progress(service: &ServiceStatus) -> String {
     use onitu_core::status::ServiceState::Scanning;
     match service.state {
         Scanning => format!("{} so far", counted(service.scanned, "path")),
-        _ => String::new(),
+        _ => service.quota_bytes.map_or_else(String::new, |quota| {
+            format!("{} of {} used", bytes(service.used_bytes), bytes(quota))
+        }),
     }
 }
 
@@ -106,6 +108,9 @@ fn verifying(status: &Status, paint: Paint) -> String {
 
 fn problems(status: &Status, paint: Paint) -> String {
     let mut lines = String::new();
+    for problem in status.problems.iter().take(PROBLEMS_SHOWN_MAX) {
+        let _ = writeln!(lines, "{}: {}", plain(&problem.path), plain(&problem.message));
+    }
     for service in &status.services {
         let shown = service.problems.iter().take(PROBLEMS_SHOWN_MAX);
         for problem in shown.clone() {

@@ -58,7 +58,8 @@ impl Calm {
             option(&mut service);
             service
         });
-        let registry = Registry { version: 1, services: registered.collect(), rules: None };
+        let registry =
+            Registry { version: 1, services: registered.collect(), ..Registry::default() };
         store.set_up().await.expect("a store");
         store.set_registry(&registry).await.expect("a store");
         let referee = Referee::new(Arc::new(store.clone()), Arc::new(bus.clone()), 1);
@@ -83,7 +84,8 @@ impl Calm {
         let storage = self.services[number].clone();
         tokio::spawn(async move {
             let post = Post { service, store, bus };
-            match keep::<Memory, _>(post, move |_| <Memory>::try_begin(storage.clone())).await {}
+            match Box::pin(keep::<Memory, _>(post, move |_| <Memory>::try_begin(storage.clone())))
+                .await {}
         })
     }
 

@@ -10,6 +10,8 @@ fn service(name: &str, state: ServiceState, reason: Option<&str>) -> ServiceStat
         state,
         reason: reason.map(str::to_owned),
         files: 1_204,
+        used_bytes: 0,
+        quota_bytes: None,
         pending: 0,
         pid: Some(7),
         scanned: 310,
@@ -67,6 +69,7 @@ fn busy() -> Status {
             process("referee", None, 2, Some(exit)),
             process("driver-usb", None, 9, Some(exit)),
         ],
+        problems: Vec::new(),
     }
 }
 

@@ -1,0 +1,124 @@
+//! Commits, and what they leave room for: services with a quota.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use onitu_core::message::Action;
+use onitu_core::store::{Commit, CountsChange, StoreError};
+use onitu_core::{Fault, Kind, Path, Record, ServiceId, Shard};
+
+use super::Referee;
+use super::dispatch::Records;
+
+impl Referee {
+    /// Commits, and asks again for what waited for the room that this makes.
+    pub(super) async fn commit(
+        &mut self,
+        commits: BTreeMap<Shard, Commit>,
+    ) -> Result<(), StoreError> {
+        let mut change = CountsChange::default();
+        for (service, bytes) in commits.values().flat_map(|commit| &commit.counts.bytes) {
+            *change.bytes.entry(*service).or_default() += bytes;
+        }
+        self.store.commit(commits.into_iter().collect()).await?;
+        let free = self.quotas.apply(&change);
+        self.tell_room(free);
+        Ok(())
+    }
+
+    /// Notes who still has the larger content of before at the paths that changed.
+    pub(super) fn note_sizes(
+        &mut self,
+        before: &Records,
+        after: &Records,
+        changed: &BTreeSet<Path>,
+    ) {
+        fn record<'a>(records: &'a Records, path: &Path) -> Option<&'a Record> {
+            records.get(path).and_then(Option::as_ref)
+        }
+        if !self.quotas.is_empty() {
+            for path in changed {
+                let free = self.quotas.note(path, record(before, path), record(after, path));
+                self.tell_room(free);
+            }
+        }
+    }
+
+    /// All records were gone through: what the store says counts.
+    pub(super) async fn recount(&mut self) -> Result<(), StoreError> {
+        // What is ignored now counts nowhere.
+        self.quotas.forget(|path| self.world.ignores(path, Kind::File));
+        let free = self.quotas.recount(&self.store.counts().await?);
+        self.tell_room(free);
+        Ok(())
+    }
+
+    fn tell_room(&mut self, free: Vec<(ServiceId, Path)>) {
+        self.world.set_room(self.quotas.room());
+        for (service, path) in free {
+            if let Some((peer, _)) = self.peers.get_mut(&service) {
+                peer.resume(&path);
+                peer.push(&path);
+            }
+        }
+    }
+
+    /// Why the order must not leave: `service` has no room for what it brings. Else what it brings
+    /// counts as held from now on.
+    pub(super) fn refuses(
+        &mut self,
+        service: ServiceId,
+        path: &Path,
+        record: Option<&Record>,
+        action: &Action,
+    ) -> Option<Fault> {
+        let Action::Pull { content, .. } = action else { return None };
+        let holds = record.is_some_and(|record| record.holder(service).is_some());
+        let refused = self.quotas.refuses(service, path, content.size, holds);
+        if refused.is_none() {
+            self.quotas.sent(service, path, content.size, holds);
+            self.world.set_room(self.quotas.room());
+        }
+        refused
+    }
+
+    /// Only orders that are still under way at `service` take room.
+    pub(super) fn settle_room(&mut self, service: ServiceId) {
+        if let Some((peer, _)) = self.peers.get(&service).filter(|_| self.quotas.has(service)) {
+            self.quotas.retain(service, |path| peer.order_at(path).is_some());
+            self.world.set_room(self.quotas.room());
+        }
+    }
+
+    /// What `service` doesn't get for lack of room, or that the rules place elsewhere because of
+    /// that: the reason is told, and whoever is chosen instead is asked.
+    pub(super) async fn hold(
+        &mut self,
+        service: ServiceId,
+        held: Vec<(Path, Option<Record>, Option<Fault>)>,
+    ) -> Result<(), StoreError> {
+        if held.is_empty() {
+            return Ok(());
+        }
+        let mut commits: BTreeMap<Shard, Commit> = BTreeMap::new();
+        for (path, record, fault) in held {
+            let commit = commits.entry(Shard::of(&path)).or_default();
+            if let Some(fault) = fault
+                && let Some((peer, _)) = self.peers.get_mut(&service)
+            {
+                peer.failed(&path, &fault);
+                if peer.troubled.len() < 65_536 {
+                    peer.troubled.insert(path.clone());
+                }
+                commit.problems.insert((service, path.clone()), Some(fault));
+            }
+            for (other, _) in self.world.needs(&path, record.as_ref()) {
+                commit.pending.insert((other, path.clone()), true);
+                if let Some((peer, _)) = self.peers.get_mut(&other).filter(|_| other != service) {
+                    // The record is no other: who has no room either would send it back and forth.
+                    peer.nudge(&path);
+                }
+            }
+        }
+        self.commit(commits).await
+    }
+}
