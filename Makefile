@@ -5,8 +5,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# The programs of an Onitu: found beside each other, so built into one directory.
+# The programs of an Onitu: found beside each other, so built into one directory. First those
+# that `make run` needs, then the drivers that take long to build.
 PROGRAMS := -p onitu -p onitu-core-server -p onitu-referee -p onitu-driver-local
+DRIVERS := -p onitu-driver-dropbox
 
 # Two real-process tests at once, as .config/nextest.toml says for nextest.
 THREADS := 2
@@ -31,18 +33,20 @@ run: need
 	@exec "$(RELEASE)/xtask" demo
 
 build: need
-	cargo build --locked --release $(PROGRAMS)
+	cargo build --locked --release $(PROGRAMS) $(DRIVERS)
 
 install: build
-	install -D -t "$(BIN)" "$(RELEASE)"/onitu{,-core,-referee,-driver-local}
+	install -D -t "$(BIN)" "$(RELEASE)"/onitu{,-core,-referee,-driver-local,-driver-dropbox}
 
 test: need-tests format lint docs examples programs tests
 
 need:
 	@xtask/need cc=gcc,libc6-dev redis-server=redis-server
 
+# Tests make Python environments below the target directory, once.
 need-tests: need
-	@xtask/need ps=procps mount=mount setpriv=util-linux
+	@xtask/need ps=procps mount=mount setpriv=util-linux python3=python3
+	@python3 -c 'import ensurepip' 2>/dev/null || xtask/need ensurepip=python3-venv
 
 format:
 	cargo fmt --all --check

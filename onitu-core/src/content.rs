@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha1::digest::common::hazmat::SerializableState;
 use sha1::{Digest, Sha1};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -67,6 +68,16 @@ impl Hasher {
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
+    }
+
+    /// All that is needed to go on in another process: see [`Self::resume`].
+    pub fn state(&self) -> Vec<u8> {
+        self.0.serialize().to_vec()
+    }
+
+    /// Goes on where the hasher of this [`Self::state`] was; [`None`] if it is no such state.
+    pub fn resume(state: &[u8]) -> Option<Self> {
+        Sha1::deserialize(state.try_into().ok()?).ok().map(Self)
     }
 
     /// The checksum of all bytes taken.

@@ -8,6 +8,7 @@ mod configuration;
 mod conflicts;
 mod crashes;
 mod directories;
+mod dropbox;
 mod editors;
 mod faults;
 mod files;

@@ -7,6 +7,7 @@
 
 mod apply;
 mod approve;
+mod auth;
 mod check;
 mod conflicts;
 mod drivers;
@@ -94,6 +95,8 @@ enum Command {
     Restore(restore::Args),
     /// Compares what a service holds, or all, with what is known of it.
     Verify(verify::Args),
+    /// Lets a driver get what it needs to sign in, from a person on this terminal.
+    Auth(auth::Args),
     /// Lists the installed drivers with their options and abilities.
     Drivers(drivers::Args),
     /// Runs a program that ends with its parent; how the supervisor starts every process.
@@ -141,6 +144,7 @@ fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
         Command::Trash(args) => trash::run(context, args),
         Command::Restore(args) => restore::run(context, args),
         Command::Verify(args) => verify::run(context, args),
+        Command::Auth(args) => auth::run(context, args),
         Command::Drivers(args) => drivers::run(context, args),
         Command::Tied(args) => tied::run(args),
     }
