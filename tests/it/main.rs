@@ -30,6 +30,7 @@ mod resolve;
 mod resume;
 mod rules;
 mod running;
+mod sftp;
 mod stopped;
 mod store;
 mod trash;

@@ -1,0 +1,161 @@
+//! The driver's options and its manifest.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use onitu_plug::{Abilities, Manifest, OptionKind, OptionSpec, PROTOCOL_VERSION};
+use serde::Deserialize;
+
+/// SSH's own port.
+const PORT: u16 = 22;
+/// Between two rounds through the service, if `poll` doesn't say otherwise.
+const POLL_S: u64 = 30;
+
+/// What `[services.NAME]` says to this driver; the Core has refused what the manifest doesn't name.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Options {
+    /// The server's name or address.
+    pub host: String,
+    /// Its port for SSH.
+    #[serde(default = "port")]
+    pub port: u16,
+    /// Who logs in.
+    pub user: String,
+    /// The folder on the server; relative to the user's home if it doesn't begin with `/`.
+    pub root: String,
+    /// The file of the key to log in with.
+    #[serde(default)]
+    pub private_key: Option<PathBuf>,
+    /// The password to log in with, or that of `private_key`.
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// The file of the host keys that are trusted.
+    #[serde(default)]
+    pub known_hosts: Option<PathBuf>,
+    /// Seconds between two rounds; every service has this one.
+    #[serde(default)]
+    pub poll_s: Option<u64>,
+}
+
+fn port() -> u16 {
+    PORT
+}
+
+/// A text that is never shown.
+#[derive(Clone, Deserialize)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, to be given to the server and to nobody else.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl Options {
+    /// Time between two rounds through the service.
+    pub(crate) fn poll(&self) -> Duration {
+        Duration::from_secs(self.poll_s.unwrap_or(POLL_S).max(1))
+    }
+
+    /// The server as it is shown to people.
+    pub(crate) fn server(&self) -> String {
+        match self.port {
+            PORT => self.host.clone(),
+            port => format!("{}:{port}", self.host),
+        }
+    }
+}
+
+/// Name, options and abilities of this driver.
+pub(crate) fn manifest() -> Manifest {
+    let option = |name: &str, kind, required, default: Option<String>, help: &str| OptionSpec {
+        name: name.to_owned(),
+        kind,
+        required,
+        default,
+        help: help.to_owned(),
+    };
+    Manifest {
+        name: "sftp".to_owned(),
+        description: "A folder of another machine, reached by SSH".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: PROTOCOL_VERSION,
+        options: vec![
+            option("host", OptionKind::Text, true, None, "The server's name or address."),
+            option(
+                "port",
+                OptionKind::Integer,
+                false,
+                Some(PORT.to_string()),
+                "The server's port for SSH.",
+            ),
+            option("user", OptionKind::Text, true, None, "Who logs in on the server."),
+            option(
+                "root",
+                OptionKind::Text,
+                true,
+                None,
+                "The folder on the server. It must exist; Onitu keeps its own files in `.onitu` \
+                 inside it.",
+            ),
+            option(
+                "private_key",
+                OptionKind::File,
+                false,
+                None,
+                "The file of the key to log in with; without it the keys of ssh-agent and those \
+                 in `~/.ssh` are tried.",
+            ),
+            option(
+                "password",
+                OptionKind::Secret,
+                false,
+                None,
+                "The password to log in with; with `private_key`, also the one the key is \
+                 encrypted with.",
+            ),
+            option(
+                "known_hosts",
+                OptionKind::File,
+                false,
+                None,
+                "The file of the host keys that are trusted; `~/.ssh/known_hosts` and \
+                 `/etc/ssh/ssh_known_hosts` if not given.",
+            ),
+        ],
+        abilities: Abilities {
+            rename: true,
+            mtime: true,
+            executable: true,
+            directories: true,
+            symlinks: true,
+            tag_survives_rename: false,
+            exact_names: true,
+            trash: true,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_shown_to_nobody() {
+        let options = serde_json::json!({
+            "host": "nas", "user": "ada", "root": "sync", "password": "sesame",
+        });
+        let options: Options = serde_json::from_value(options).expect("options");
+        assert!(!format!("{options:?}").contains("sesame"));
+        assert_eq!(options.password.as_ref().map(Secret::reveal), Some("sesame"));
+        assert_eq!((options.server(), options.poll()), ("nas".to_owned(), Duration::from_secs(30)));
+    }
+}
