@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # The programs of an Onitu: found beside each other, so built into one directory. First those
 # that `make run` needs, then the drivers that take long to build.
 PROGRAMS := -p onitu -p onitu-core-server -p onitu-referee -p onitu-driver-local
-DRIVERS := -p onitu-driver-dropbox -p onitu-driver-sftp
+DRIVERS := -p onitu-driver-dropbox -p onitu-driver-s3 -p onitu-driver-sftp
 
 # Two real-process tests at once, as .config/nextest.toml says for nextest.
 THREADS := 2
@@ -36,7 +36,7 @@ build: need
 	cargo build --locked --release $(PROGRAMS) $(DRIVERS)
 
 install: build
-	install -D -t "$(BIN)" "$(RELEASE)"/onitu{,-core,-referee,-driver-{local,dropbox,sftp}}
+	install -D -t "$(BIN)" "$(RELEASE)"/onitu{,-core,-referee,-driver-{local,dropbox,s3,sftp}}
 
 test: need-tests format lint docs examples programs tests
 

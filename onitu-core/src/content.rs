@@ -213,4 +213,17 @@ mod tests {
     fn the_checksum_is_sha1() {
         assert_eq!(Checksum::of(b"abc").to_string(), "a9993e364706816aba3e25717850c26c9cd0d89d");
     }
+
+    #[test]
+    fn a_hasher_goes_on_from_its_state() {
+        let bytes: Vec<u8> = (0..200).collect();
+        for at in [0, 1, 63, 64, 65, 200] {
+            let mut first = Hasher::default();
+            first.update(&bytes[..at]);
+            let mut second = Hasher::resume(&first.state()).unwrap();
+            second.update(&bytes[at..]);
+            assert_eq!(second.finish(), Checksum::of(&bytes), "after {at} bytes");
+        }
+        assert!(Hasher::resume(b"no state").is_none());
+    }
 }

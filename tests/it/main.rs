@@ -30,6 +30,7 @@ mod resolve;
 mod resume;
 mod rules;
 mod running;
+mod s3;
 mod sftp;
 mod stopped;
 mod store;

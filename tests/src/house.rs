@@ -183,10 +183,12 @@ impl House {
     fn write_entries(&self) {
         let mut text = format!("[onitu]\n{}\n", self.settings.join("\n"));
         for (name, service) in &self.services {
-            let (driver, root) = (&service.driver, service.root.display());
-            let options = service.options.join("\n");
-            let section =
-                format!("\n[services.{name}]\ndriver = \"{driver}\"\nroot = \"{root}\"\n{options}");
+            let (driver, options) = (&service.driver, service.options.join("\n"));
+            // What is no folder has options of its own.
+            let is_folder = !service.root.as_os_str().is_empty();
+            let root = is_folder.then(|| format!("root = \"{}\"", service.root.display()));
+            let root = root.unwrap_or_default();
+            let section = format!("\n[services.{name}]\ndriver = \"{driver}\"\n{root}\n{options}");
             writeln!(text, "{section}").must("write to a text");
         }
         self.write("entries.toml", &text);

@@ -1,0 +1,244 @@
+//! Listing a directory: a thousand keys a request, and never a request for each of them.
+
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use onitu_plug::{Fault, FaultKind, Found, Listing, Path, State};
+
+use crate::client::{PAGE, Start, etag};
+use crate::fault::{Refusal, unavailable};
+use crate::key::{KEY_BYTES_MAX, can_be_asked, decode, is_own, is_own_text};
+use crate::look::There;
+use crate::object::{Bucket, directory, file};
+
+/// One line of a page, in the order of the keys.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    /// An object, by what its key has after the directory's.
+    Object { name: String, etag: Option<String>, size: u64 },
+    /// Keys with this beginning, which ends in `/`.
+    Prefix(String),
+}
+
+impl Line {
+    fn text(&self) -> &str {
+        match self {
+            Self::Object { name, .. } | Self::Prefix(name) => name,
+        }
+    }
+}
+
+/// Turns lines into what is told. An object is held back for as long as a directory of the same
+/// name may still come: `a`, `a-b`, `a/`.
+#[derive(Default)]
+struct Teller {
+    /// Each a beginning of the one after it.
+    held: Vec<(String, Found)>,
+    /// Of one directory that has its own key.
+    told: Vec<Found>,
+}
+
+impl Teller {
+    fn take(&mut self, path: &Path, line: &Line, state: Option<State>) {
+        while self.held.last().is_some_and(|(name, _)| !line.text().starts_with(name.as_str())) {
+            self.told.extend(self.held.pop().map(|(_, found)| found));
+        }
+        match (line, state) {
+            // The directory's own marker.
+            (Line::Object { name, size: 0, .. }, _) if name.is_empty() => {}
+            (Line::Object { name, .. }, Some(state)) => {
+                let found = entry(path, name, state);
+                self.held.push((name.clone(), found));
+            }
+            (Line::Object { .. }, None) => {}
+            (Line::Prefix(text), _) => {
+                let name = text.strip_suffix('/').unwrap_or(text);
+                let twin = self.held.last().is_some_and(|(held, _)| held == name);
+                if twin {
+                    self.held.pop();
+                    let text = format!(
+                        "`{}{name}` is an object, and others have keys below it: rename one of them",
+                        shown(path)
+                    );
+                    let fault = Fault::new(FaultKind::Unsupported, text);
+                    self.told.push(Found::Problem { name: name.to_owned(), fault });
+                } else {
+                    self.told.push(entry(path, name, directory()));
+                }
+            }
+        }
+    }
+
+    fn page(&mut self) -> Vec<Found> {
+        std::mem::take(&mut self.told)
+    }
+
+    fn last(mut self) -> Vec<Found> {
+        self.told.extend(self.held.into_iter().map(|(_, found)| found));
+        self.told
+    }
+}
+
+fn shown(path: &Path) -> String {
+    if path.is_root() { String::new() } else { format!("{path}/") }
+}
+
+fn entry(path: &Path, name: &str, state: State) -> Found {
+    match path.join(name) {
+        Ok(joined) if !name.contains('/') && joined.name() == name => {
+            Found::Entry { name: name.to_owned(), state }
+        }
+        _ => {
+            let text = format!(
+                "the key `{}{name}` can't be a path: give the object another name",
+                shown(path)
+            );
+            let name = if name.is_empty() { "/" } else { name };
+            let fault = Fault::new(FaultKind::InvalidName, text);
+            Found::Problem { name: name.to_owned(), fault }
+        }
+    }
+}
+
+/// The lines of a page, sorted; fails if the answer can't be understood.
+fn lines(page: &ListObjectsV2Output, prefix: &str) -> Result<Vec<Line>, Fault> {
+    let garbled = || unavailable("the server's listing has a key that can't be read");
+    let rest = |text: Option<&str>| {
+        let text = decode(text?)?;
+        text.strip_prefix(prefix).map(str::to_owned)
+    };
+    let mut lines = Vec::with_capacity(page.contents().len() + page.common_prefixes().len());
+    for object in page.contents() {
+        let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+        let name = rest(object.key()).ok_or_else(garbled)?;
+        lines.push(Line::Object { name, etag: etag(object.e_tag()), size });
+    }
+    for common in page.common_prefixes() {
+        lines.push(Line::Prefix(rest(common.prefix()).ok_or_else(garbled)?));
+    }
+    lines.sort_by(|one, other| one.text().cmp(other.text()));
+    Ok(lines)
+}
+
+impl Bucket {
+    /// As [`onitu_plug::Plug::list`].
+    pub(crate) async fn list(&self, path: &Path, listing: &Listing) -> Result<(), Fault> {
+        let failed = |refusal: Refusal| refusal.fault("list", shown_root(path));
+        if is_own(path) || self.keys.directory(path).len() > KEY_BYTES_MAX {
+            return Err(not_found(path));
+        }
+        let prefix = self.keys.directory(path);
+        let mut teller = Teller::default();
+        let mut from = Some(Start::Beginning);
+        let mut is_empty = true;
+        while let Some(begin) = from {
+            let page = self.requests.list(&prefix, &begin, false, PAGE).await.map_err(failed)?;
+            for line in lines(&page, &prefix)? {
+                is_empty = false;
+                if path.is_root() && is_own_text(line.text()) {
+                    continue;
+                }
+                match &line {
+                    Line::Object { name, .. } if !can_be_asked(&format!("{prefix}{name}")) => {
+                        teller.told.extend((!name.is_empty()).then(|| unspeakable(name)));
+                    }
+                    _ => {
+                        let state = self.told(&prefix, &line).await.map_err(failed)?;
+                        teller.take(path, &line, state);
+                    }
+                }
+            }
+            from = Start::after(&page);
+            send(listing, teller.page()).await?;
+        }
+        send(listing, teller.last()).await?;
+        if is_empty && !path.is_root() {
+            return Err(match self.at(path).await.map_err(failed)? {
+                There::File(_) => {
+                    let text = format!("`{path}` is a file");
+                    Fault::new(FaultKind::NotADirectory, text)
+                }
+                _ => not_found(path),
+            });
+        }
+        Ok(())
+    }
+
+    /// The state of a listed object. Few servers leave out the `ETag`; with those it is asked for.
+    async fn told(&self, prefix: &str, line: &Line) -> Result<Option<State>, Refusal> {
+        match line {
+            Line::Prefix(_) => Ok(None),
+            Line::Object { etag: Some(etag), size, .. } => Ok(Some(file(etag, *size, None))),
+            Line::Object { name, .. } => {
+                let found = self.requests.head(&format!("{prefix}{name}")).await?;
+                Ok(found.map(|object| object.state()))
+            }
+        }
+    }
+}
+
+fn unspeakable(name: &str) -> Found {
+    let fault = Refusal::unspeakable().fault("synchronize", name);
+    Found::Problem { name: name.to_owned(), fault: Fault { kind: FaultKind::InvalidName, ..fault } }
+}
+
+fn shown_root(path: &Path) -> &str {
+    if path.is_root() { "the bucket" } else { path.as_str() }
+}
+
+fn not_found(path: &Path) -> Fault {
+    Fault::new(FaultKind::NotFound, format!("`{path}` is not there"))
+}
+
+async fn send(listing: &Listing, page: Vec<Found>) -> Result<(), Fault> {
+    if page.is_empty() {
+        return Ok(());
+    }
+    let sent = listing.send(page).await;
+    sent.map_err(|_| Fault::new(FaultKind::Cancelled, "nobody reads the listing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(path: &str, texts: &[&str]) -> Vec<(String, bool)> {
+        let path = Path::new(path).unwrap();
+        let mut teller = Teller::default();
+        for text in texts {
+            let line = match text.strip_suffix('/') {
+                Some(name) if !name.is_empty() || text.len() == 1 => Line::Prefix((*text).into()),
+                _ => Line::Object { name: (*text).into(), etag: Some("e".into()), size: 1 },
+            };
+            teller.take(&path, &line, Some(file("e", 1, None)));
+        }
+        let mut found: Vec<_> = teller
+            .last()
+            .into_iter()
+            .map(|found| match found {
+                Found::Entry { name, .. } => (name, true),
+                Found::Problem { name, .. } => (name, false),
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    fn all(names: &[(&str, bool)]) -> Vec<(String, bool)> {
+        names.iter().map(|(name, is_entry)| ((*name).to_owned(), *is_entry)).collect()
+    }
+
+    #[test]
+    fn an_object_with_keys_below_it_is_one_problem() {
+        assert_eq!(
+            told("d", &["a", "a-b", "a/", "b", "b-", "b-/", "c/"]),
+            all(&[("a", false), ("a-b", true), ("b", true), ("b-", false), ("c", true)])
+        );
+    }
+
+    #[test]
+    fn keys_that_cant_be_paths_are_problems_and_end_nothing() {
+        assert_eq!(
+            told("", &["../", "./", "/", "a", "z/"]),
+            all(&[(".", false), ("..", false), ("/", false), ("a", true), ("z", true)])
+        );
+    }
+}

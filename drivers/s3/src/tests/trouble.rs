@@ -1,0 +1,166 @@
+//! What goes wrong between a bucket and whoever configured it, and what they are told.
+
+use onitu_plug::{Fault, FaultKind, Plug, TrashQuery};
+use serde_json::{Value, json};
+
+use super::{at, bucket, connect, list, look, place, read, usual};
+
+async fn refused(differing: Value, faults: Value) -> Fault {
+    let bucket = bucket(&json!({}));
+    bucket.set(&json!({ "faults": faults }));
+    let fault = connect(&bucket, &differing).await.map(drop).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unavailable, "{fault}");
+    fault
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_configured_it_wrongly_is_told_what_to_do() {
+    let says = |fault: Fault, words: &[&str]| {
+        for word in words {
+            assert!(fault.message.contains(word), "`{word}` should be in: {fault}");
+        }
+    };
+    says(
+        refused(json!({ "bucket": "none-of-that-name" }), json!([])).await,
+        &["create the bucket"],
+    );
+    says(refused(json!({ "access_key_id": "wrong" }), json!([])).await, &["`access_key_id`"]);
+    says(refused(json!({ "endpoint": "http://127.0.0.1:9" }), json!([])).await, &["`endpoint`"]);
+    for (code, status, word) in [
+        ("SignatureDoesNotMatch", 403, "`secret_access_key`"),
+        ("RequestTimeTooSkewed", 403, "clock"),
+        ("ExpiredToken", 400, "renew"),
+        ("AccessDenied", 403, "credentials"),
+        ("PermanentRedirect", 301, "`region`"),
+    ] {
+        let fault = json!([{ "kind": "ANY", "times": 9, "status": status, "code": code }]);
+        says(refused(json!({}), fault).await, &[word]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_in_what_is_told() {
+    let secrets = json!({ "access_key_id": "WHO-ASKS", "secret_access_key": "HUSH", "session_token": "TOKEN" });
+    let told = refused(secrets.clone(), json!([])).await.message;
+    let mut options = json!({ "bucket": "b" });
+    options.as_object_mut().unwrap().extend(secrets.as_object().unwrap().clone());
+    let shown = format!("{:?}", serde_json::from_value::<crate::Options>(options).unwrap());
+    for secret in ["WHO-ASKS", "HUSH", "TOKEN"] {
+        assert!(!told.contains(secret) && !shown.contains(secret), "{told} {shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_of_another_service_is_refused() {
+    let (bucket, plug) = usual().await;
+    drop(plug);
+    bucket.write(".onitu/service", br#"{"service":"another","id":"0"}"#);
+    let fault = connect(&bucket, &json!({})).await.map(drop).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unavailable);
+    assert!(fault.message.contains("`another`"), "{fault}");
+}
+
+/// The request was carried out, its answer was lost, and the second attempt met its own work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_loses_nothing() {
+    let (bucket, plug) = usual().await;
+    let old = place(&plug, "file", b"old", None).await.unwrap();
+    let lose = |kind: &str| {
+        bucket.set(&json!({ "faults": [
+            { "kind": kind, "key": "file", "times": 1, "after": true, "status": 500, "code": "InternalError" }
+        ] }));
+    };
+    lose("PUT");
+    let placed = place(&plug, "file", b"new", Some(old.tag)).await;
+    assert_eq!(placed.unwrap_err().kind, FaultKind::Changed);
+    assert_eq!(bucket.read("file").unwrap(), b"new");
+    let in_trash = || bucket.below(".onitu/trash/").into_values().collect::<Vec<_>>();
+    assert_eq!(in_trash(), [b"old"], "what was replaced can be had back");
+    lose("DELETE");
+    let new = look(&plug, "file").await;
+    plug.remove(&at("file"), new.tag).await.unwrap();
+    assert_eq!(bucket.read("file"), None);
+    assert!(in_trash().contains(&b"new".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_patience_is_given_it() {
+    let (bucket, plug) = usual().await;
+    bucket.set(&json!({ "faults": [
+        { "kind": "HEAD", "times": 9, "status": 503, "code": "SlowDown", "headers": { "Retry-After": "3" } }
+    ] }));
+    let fault = plug.look(&at("file")).await.unwrap_err();
+    assert_eq!(
+        (fault.kind, fault.retry_after_ms),
+        (FaultKind::RateLimited, Some(3_000)),
+        "{fault}"
+    );
+    // A hiccup is not even noticed.
+    bucket.refuse("HEAD", "file", 1, 500, "InternalError");
+    assert_eq!(plug.look(&at("file")).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_with_a_page_that_fails_is_not_complete() {
+    let (bucket, plug) = usual().await;
+    for number in 0..1_500 {
+        bucket.write(&format!("{number:04}"), b"");
+    }
+    bucket.set(&json!({ "faults": [
+        { "kind": "LIST", "times": 9, "skip": 1, "status": 500, "code": "InternalError" }
+    ] }));
+    assert_eq!(list(&plug, "").await.unwrap_err().kind, FaultKind::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archived_object_is_told_and_asked_for_when_it_is_read() {
+    let (bucket, plug) = usual().await;
+    bucket.write_class("cold", b"bytes", "GLACIER");
+    assert_eq!(list(&plug, "").await.unwrap(), ["cold"]);
+    let state = look(&plug, "cold").await;
+    let fault = plug.read(&at("cold"), state.tag, 0).await.map(drop).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Denied, "{fault}");
+    assert!(fault.message.contains("archive"), "{fault}");
+    assert_eq!(bucket.counts().get("RESTORE"), Some(&1));
+    // This server restores at once.
+    assert_eq!(read(&plug, "cold", &state).await.unwrap(), b"bytes");
+    bucket.write_class("colder", b"bytes", "GLACIER");
+    let state = look(&plug, "colder").await;
+    let fault = plug.remove(&at("colder"), state.tag).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Denied, "it isn't removed while it can't be kept: {fault}");
+    assert!(bucket.read("colder").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_versioned_bucket_is_as_good() {
+    let bucket = bucket(&json!({ "versioned": true }));
+    let plug = connect(&bucket, &json!({})).await.unwrap();
+    let first = place(&plug, "file", b"first", None).await.unwrap();
+    let second = place(&plug, "file", b"second", Some(first.tag)).await.unwrap();
+    assert_eq!(read(&plug, "file", &second).await.unwrap(), b"second");
+    plug.remove(&at("file"), second.tag).await.unwrap();
+    assert_eq!(plug.look(&at("file")).await.unwrap(), None);
+    let third = place(&plug, "file", b"third", None).await.unwrap();
+    assert_eq!(read(&plug, "file", &third).await.unwrap(), b"third");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trash_is_kept_within_its_bounds() {
+    let (bucket, plug) = usual().await;
+    for number in 0..4 {
+        let name = format!("file {number}");
+        let state = place(&plug, &name, &[number; 100], None).await.unwrap();
+        plug.remove(&at(&name), state.tag).await.unwrap();
+    }
+    let query = TrashQuery { below: at(""), after_ms: 0, cursor: None, limit: 100 };
+    let paths = async || -> Vec<String> {
+        let page = plug.trash(&query).await.unwrap();
+        page.items.into_iter().map(|item| item.path.to_string()).collect()
+    };
+    plug.bucket().purge(1_000_000, None).await.unwrap();
+    assert_eq!(paths().await.len(), 4);
+    plug.bucket().purge(1_000_000, Some(250)).await.unwrap();
+    assert_eq!(paths().await, ["file 3", "file 2"], "the oldest go first");
+    plug.bucket().purge(u64::MAX, None).await.unwrap();
+    assert!(paths().await.is_empty() && bucket.below(".onitu/trash/").is_empty());
+}

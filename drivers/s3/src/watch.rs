@@ -1,0 +1,213 @@
+//! Finding changes: the whole service is listed flat, a thousand keys a request, and compared with
+//! the listing before (`snapshot`).
+//!
+//! The first listing is what the later ones are compared with, so scans wait for it: what changes
+//! after a directory was scanned is found by the next one.
+
+mod snapshot;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aws_sdk_s3::primitives::DateTime;
+use onitu_plug::{Fault, Hint, Hints, Path, Tag, clock};
+use tokio::sync::watch::{Receiver, Sender};
+use tokio::time::Instant;
+
+use crate::client::{PAGE, Start, etag};
+use crate::fault::{Refusal, unavailable};
+use crate::key::{can_be_asked, decode};
+use crate::object::{Bucket, directory, tag};
+use snapshot::{Change, Comparison, Snapshot};
+
+/// The pause after changes is the usual one divided by this, and then doubled until it is usual.
+const EAGER: u32 = 8;
+/// As long as a change is too young to be told from another one by its time; clocks differ.
+const JUST_NOW_S: i64 = 10;
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// How far the watch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Nobody watches.
+    Off,
+    /// The first listing is under way.
+    Begun,
+    /// Everything that was asked for until this number was answered.
+    Done(u64),
+}
+
+/// The watch of one connection.
+pub(crate) struct Watch {
+    poll: Duration,
+    progress: Sender<Progress>,
+    /// Counts who waits for a round that begins after they asked.
+    asked: Sender<u64>,
+    /// Whether something was listed that the watch can't vouch for.
+    unwatched: AtomicBool,
+}
+
+/// Says that nobody watches any more, however it ended.
+struct Off<'a>(&'a Watch);
+
+impl Drop for Off<'_> {
+    fn drop(&mut self) {
+        self.0.unwatched.store(true, Ordering::SeqCst);
+        self.0.progress.send_replace(Progress::Off);
+    }
+}
+
+async fn wait_for(mut progress: Receiver<Progress>, is_it: impl Fn(Progress) -> bool) {
+    // It fails only when the watch's owner is gone, who is who asks.
+    let _ = progress.wait_for(|progress| is_it(*progress)).await;
+}
+
+impl Watch {
+    pub(crate) fn new(poll: Duration) -> Self {
+        Self {
+            poll,
+            progress: Sender::new(Progress::Off),
+            asked: Sender::new(0),
+            unwatched: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits for the first listing, if there is to be one.
+    pub(crate) async fn ready(&self) {
+        if *self.progress.borrow() == Progress::Off {
+            self.unwatched.store(true, Ordering::SeqCst);
+        }
+        wait_for(self.progress.subscribe(), |progress| progress != Progress::Begun).await;
+    }
+
+    /// As [`onitu_plug::Plug::settle`].
+    pub(crate) async fn settle(&self) {
+        let mut mine = 0;
+        self.asked.send_modify(|asked| {
+            *asked += 1;
+            mine = *asked;
+        });
+        wait_for(self.progress.subscribe(), |progress| match progress {
+            Progress::Off => true,
+            Progress::Begun => false,
+            Progress::Done(answered) => answered >= mine,
+        })
+        .await;
+    }
+
+    /// Lists again and again, until dropped or until it can't.
+    pub(crate) async fn run(&self, bucket: &Bucket, hints: &Hints) -> Result<(), Fault> {
+        self.progress.send_replace(Progress::Begun);
+        let _off = Off(self);
+        let mut asked = self.asked.subscribe();
+        let (mut before, mut pause) = (None, self.poll);
+        loop {
+            let answers = *asked.borrow_and_update();
+            let began = Instant::now();
+            let round = bucket.recent.begin_round();
+            let is_first = before.is_none();
+            let (snapshot, count) = look_round(bucket, hints, before.take()).await?;
+            before = Some(snapshot);
+            bucket.recent.end_round(round);
+            if is_first && self.unwatched.swap(false, Ordering::SeqCst) {
+                hints.rescan("nobody has watched for a while");
+            }
+            self.progress.send_replace(Progress::Done(answers));
+            pause = if count > 0 { self.poll / EAGER } else { pause * 2 };
+            pause = pause.max(PAUSE_MIN).min(self.poll);
+            // A bucket that takes long to list is listed half of the time at most.
+            tokio::select! {
+                biased;
+                changed = asked.changed() => {
+                    changed.map_err(|_| unavailable("nobody is left to ask"))?;
+                }
+                () = tokio::time::sleep(pause.max(began.elapsed())) => {}
+            }
+        }
+    }
+}
+
+/// One listing of everything, compared with the one before; tells how much has changed.
+async fn look_round(
+    bucket: &Bucket,
+    hints: &Hints,
+    before: Option<Snapshot>,
+) -> Result<(Snapshot, usize), Fault> {
+    let failed = |refusal: Refusal| refusal.fault("list", "the bucket");
+    let spilled = |error: std::io::Error| unavailable(format!("can't keep a listing: {error}"));
+    let prefix = bucket.keys.directory(&Path::root());
+    let own = bucket.keys.own("");
+    let mut comparison = Comparison::new(before).map_err(spilled)?;
+    let (mut from, mut count) = (Some(Start::Beginning), 0);
+    while let Some(begin) = from {
+        let page = bucket.requests.list(&prefix, &begin, true, PAGE).await.map_err(failed)?;
+        let mut changes = Vec::new();
+        let mut skip = false;
+        for object in page.contents() {
+            let key = object.key().and_then(decode);
+            let key = key.ok_or_else(|| unavailable("the listing has a key that can't be read"))?;
+            skip = key.starts_with(&own);
+            let Some(name) = key.strip_prefix(&prefix).filter(|_| !skip) else { continue };
+            let size = object.size().and_then(|size| size.try_into().ok()).unwrap_or(0);
+            let seen = match etag(object.e_tag()) {
+                Some(etag) => tag(&etag, size),
+                None => sign(bucket, &key, size, object.last_modified()).await.map_err(failed)?,
+            };
+            comparison.take(name, seen, &mut changes).map_err(spilled)?;
+        }
+        count += tell(bucket, hints, changes);
+        // The trash may be larger than all the rest.
+        from = Start::after(&page);
+        from =
+            if skip && from.is_some() { Some(Start::After(bucket.keys.after_own())) } else { from };
+    }
+    let mut changes = Vec::new();
+    let snapshot = comparison.finish(&mut changes).map_err(spilled)?;
+    count += tell(bucket, hints, changes);
+    if snapshot.is_unsorted() {
+        hints.notice(Some("the server's listings aren't sorted: every poll is a scan".to_owned()));
+        hints.rescan("the server's listings aren't sorted");
+    }
+    Ok((snapshot, count))
+}
+
+/// What stands for an object in a listing without `ETag`s. Two changes in one second look alike, so
+/// what was changed just now is asked for.
+async fn sign(
+    bucket: &Bucket,
+    key: &str,
+    size: u64,
+    changed: Option<&DateTime>,
+) -> Result<Tag, Refusal> {
+    let changed_s = changed.map_or(0, DateTime::secs);
+    let now_s = i64::try_from(clock::now_ms() / 1_000).unwrap_or(i64::MAX);
+    if now_s - changed_s < JUST_NOW_S && can_be_asked(key) {
+        let found = bucket.requests.head(key).await?;
+        return Ok(found.map_or(Tag::UNKNOWN, |object| object.state().tag));
+    }
+    Ok(Tag::of(format!("{size} {changed:?}").as_bytes()))
+}
+
+/// Hints at what changed, unless we ourselves have changed it; tells how many there were.
+fn tell(bucket: &Bucket, hints: &Hints, changes: Vec<Change>) -> usize {
+    let told = changes.into_iter().filter_map(|Change { name, now }| {
+        let path = Path::new(name.trim_end_matches('/')).ok()?;
+        let is_own = bucket.recent.is_own(&bucket.keys.named(&name), now);
+        if is_own && now.is_some() {
+            return None;
+        }
+        bucket.recent.forget(&path);
+        (!is_own).then_some((path, Hint::Changed))
+    });
+    let told: Vec<_> = told.collect();
+    let count = told.len();
+    if count > 0 {
+        hints.tell_all(told);
+    }
+    count
+}
+
+/// What stands for a directory in a snapshot.
+pub(crate) fn directory_sign() -> Tag {
+    directory().tag
+}

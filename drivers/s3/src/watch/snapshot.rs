@@ -1,0 +1,212 @@
+//! A listing that is kept to compare the next one with: sorted names and what they stood for.
+//!
+//! Each name is written as what differs from the one before it, and six bytes. Small listings stay
+//! in memory, large ones go to a temporary file without a name, so memory is bounded.
+
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+
+use onitu_plug::Tag;
+use tempfile::SpooledTempFile;
+
+use super::directory_sign;
+
+/// Bytes of a listing that stay in memory; some hundred thousand names.
+const MEMORY_BYTES: usize = 4 * 1024 * 1024;
+
+/// A name that is new, gone, or stands for something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// Ends in `/` for a directory.
+    pub(crate) name: String,
+    /// Nothing if it is gone.
+    pub(crate) now: Option<Tag>,
+}
+
+/// A listing that is complete.
+pub(crate) struct Snapshot {
+    file: SpooledTempFile,
+    is_sorted: bool,
+}
+
+impl Snapshot {
+    /// Nothing can be compared with it.
+    pub(crate) fn is_unsorted(&self) -> bool {
+        !self.is_sorted
+    }
+}
+
+/// Reads the names of a snapshot in turn.
+struct Reader {
+    file: BufReader<SpooledTempFile>,
+    name: Vec<u8>,
+    next: Option<(String, Tag)>,
+}
+
+impl Reader {
+    fn new(mut snapshot: Snapshot) -> io::Result<Self> {
+        snapshot.file.rewind()?;
+        let file = BufReader::new(snapshot.file);
+        let mut reader = Self { file, name: Vec::new(), next: None };
+        reader.advance()?;
+        Ok(reader)
+    }
+
+    fn number(&mut self) -> io::Result<Option<usize>> {
+        let mut bytes = [0; 2];
+        match self.file.read_exact(&mut bytes) {
+            Ok(()) => Ok(Some(usize::from(u16::from_le_bytes(bytes)))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn advance(&mut self) -> io::Result<()> {
+        self.next = None;
+        let (Some(shared), Some(rest)) = (self.number()?, self.number()?) else { return Ok(()) };
+        self.name.truncate(shared);
+        self.name.resize(shared + rest, 0);
+        self.file.read_exact(&mut self.name[shared..])?;
+        let mut sign = Tag::UNKNOWN;
+        self.file.read_exact(&mut sign.0)?;
+        self.next = Some((String::from_utf8_lossy(&self.name).into_owned(), sign));
+        Ok(())
+    }
+}
+
+/// A listing under way, compared with the one before.
+pub(crate) struct Comparison {
+    before: Option<Reader>,
+    file: BufWriter<SpooledTempFile>,
+    /// The name before, and whether all came in order.
+    last: String,
+    is_sorted: bool,
+}
+
+fn shared(one: &str, other: &str) -> usize {
+    one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count()
+}
+
+impl Comparison {
+    /// With nothing to compare with, nothing has changed.
+    pub(crate) fn new(before: Option<Snapshot>) -> io::Result<Self> {
+        let before = before.filter(|it| it.is_sorted).map(Reader::new).transpose()?;
+        let file = BufWriter::new(SpooledTempFile::new(MEMORY_BYTES));
+        Ok(Self { before, file, last: String::new(), is_sorted: true })
+    }
+
+    /// Takes the next name; the directories that lead to it are names as well.
+    pub(crate) fn take(
+        &mut self,
+        name: &str,
+        sign: Tag,
+        changes: &mut Vec<Change>,
+    ) -> io::Result<()> {
+        let from = shared(&self.last, name);
+        for (at, _) in name.match_indices('/') {
+            if at >= from {
+                self.add(&name[..=at], directory_sign(), changes)?;
+            }
+        }
+        // A directory's own marker was added with it.
+        if name.ends_with('/') { Ok(()) } else { self.add(name, sign, changes) }
+    }
+
+    fn add(&mut self, name: &str, sign: Tag, changes: &mut Vec<Change>) -> io::Result<()> {
+        if !self.last.is_empty() && name <= self.last.as_str() {
+            self.is_sorted = false;
+        }
+        let kept = shared(&self.last, name);
+        let rest = &name.as_bytes()[kept..];
+        for number in [kept, rest.len()] {
+            let number = u16::try_from(number).map_err(|_| io::ErrorKind::InvalidData)?;
+            self.file.write_all(&number.to_le_bytes())?;
+        }
+        self.file.write_all(rest)?;
+        self.file.write_all(&sign.0)?;
+        name.clone_into(&mut self.last);
+        if !self.is_sorted {
+            return Ok(());
+        }
+        let Some(before) = &mut self.before else { return Ok(()) };
+        while let Some((gone, _)) = before.next.take_if(|(old, _)| old.as_str() < name) {
+            changes.push(Change { name: gone, now: None });
+            before.advance()?;
+        }
+        let old = before.next.take_if(|(old, _)| old.as_str() == name).map(|(_, old)| old);
+        if old != Some(sign) {
+            changes.push(Change { name: name.to_owned(), now: Some(sign) });
+        }
+        if old.is_some() { before.advance() } else { Ok(()) }
+    }
+
+    /// The listing is complete.
+    pub(crate) fn finish(mut self, changes: &mut Vec<Change>) -> io::Result<Snapshot> {
+        if let Some(before) = self.before.as_mut().filter(|_| self.is_sorted) {
+            while let Some((gone, _)) = before.next.take() {
+                changes.push(Change { name: gone, now: None });
+                before.advance()?;
+            }
+        }
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok(Snapshot { file, is_sorted: self.is_sorted })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(before: Option<Snapshot>, names: &[(&str, u8)]) -> (Snapshot, Vec<String>) {
+        let mut comparison = Comparison::new(before).unwrap();
+        let mut changes = Vec::new();
+        for (name, sign) in names {
+            comparison.take(name, Tag([*sign; 6]), &mut changes).unwrap();
+        }
+        let snapshot = comparison.finish(&mut changes).unwrap();
+        let told = changes.into_iter().map(|Change { name, now }| match now {
+            Some(_) => name,
+            None => format!("-{name}"),
+        });
+        (snapshot, told.collect())
+    }
+
+    #[test]
+    fn the_first_listing_tells_of_nothing() {
+        let (snapshot, told) = listing(None, &[("a", 1), ("d/b", 1)]);
+        assert!(told.is_empty() && !snapshot.is_unsorted());
+    }
+
+    #[test]
+    fn what_is_new_gone_or_other_is_told_with_its_directories() {
+        let (first, _) =
+            listing(None, &[("a", 1), ("b", 1), ("d/e/x", 1), ("f/", 1), ("g-", 1), ("g/x", 1)]);
+        let (second, told) =
+            listing(Some(first), &[("a", 2), ("c", 1), ("f/y", 1), ("g-", 1), ("g/x", 1)]);
+        assert_eq!(told, ["a", "-b", "c", "-d/", "-d/e/", "-d/e/x", "f/y"]);
+        let (_, told) = listing(Some(second), &[]);
+        assert_eq!(told, ["-a", "-c", "-f/", "-f/y", "-g-", "-g/", "-g/x"]);
+    }
+
+    #[test]
+    fn the_same_listing_again_tells_of_nothing_even_if_it_went_to_a_file() {
+        let names: Vec<String> = (0..90_000).map(|it| format!("{:0>60}/{it:06}", it / 7)).collect();
+        let names: Vec<(&str, u8)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        let mut snapshot = None;
+        for _ in 0..2 {
+            let (next, told) = listing(snapshot, &names);
+            assert!(told.is_empty());
+            snapshot = Some(next);
+        }
+        let (_, told) = listing(snapshot, &names[1..]);
+        assert_eq!(told.len(), 1);
+    }
+
+    #[test]
+    fn an_unsorted_listing_is_compared_with_nothing() {
+        let (first, _) = listing(None, &[("a", 1)]);
+        let (second, _) = listing(Some(first), &[("b", 1), ("a", 1)]);
+        assert!(second.is_unsorted());
+        let (third, told) = listing(Some(second), &[("a", 1)]);
+        assert!(told.is_empty() && !third.is_unsorted());
+    }
+}
