@@ -35,13 +35,13 @@ pub fn all() -> Vec<File> {
             let entry = entry.unwrap();
             let path = entry.path();
             let name = entry.file_name();
-            let is_made = MADE.iter().any(|made| name == *made);
+            // Only at the top: a module may be called `state`. In a second work tree `.git` is a file.
+            let is_made = directory == root() && MADE.iter().any(|made| name == *made);
+            if is_made || FUZZED.iter().any(|made| path == root().join(made)) {
+                continue;
+            }
             if entry.file_type().unwrap().is_dir() {
-                // Only at the top: a module may be called `state`.
-                let is_fuzzed = FUZZED.iter().any(|made| path == root().join(made));
-                if !(is_made && directory == root() || is_fuzzed) {
-                    waiting.push(path);
-                }
+                waiting.push(path);
             } else if let Ok(text) = std::fs::read_to_string(&path) {
                 let path = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
                 found.push(File { path, text });
