@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use onitu_core::ignore::{
-    FILE_BYTES_MAX, FILES_MAX, IgnoreSet, IgnoreText, Ignoring, is_ignore_file,
+    FILE_BYTES_MAX, FILES_MAX, IgnoreSet, IgnoreText, Ignoring, file_in, is_ignore_file,
 };
 use onitu_core::message::Event;
 use onitu_core::store::{Store, StoreError};
@@ -119,12 +119,27 @@ impl Filter {
         }
     }
 
+    /// Whether nothing that an ignore file in `directory` says was taken, for whatever reason.
+    pub(crate) fn lacks(&self, directory: &Path) -> bool {
+        let known = self.known();
+        let file = file_in(directory);
+        !known.set.files.contains_key(directory) && !known.set.unused.contains(&file)
+    }
+
     /// There is no ignore file in `directory`; whether there was one that had an effect here alone.
     fn forget(&self, directory: &Path) -> bool {
         let mut known = self.change();
         let Some(text) = known.told.remove(directory) else { return false };
         known.compile_here();
         known.set.files.get(directory).is_none_or(|taken| taken.checksum != text.checksum)
+    }
+
+    /// Nothing stands at `path`, and so no ignore file there or below; whether there was one that
+    /// had an effect here alone.
+    pub(crate) fn forget_at(&self, path: &Path) -> bool {
+        let stood = |at: &&Path| file_in(at) == *path || *at == path || at.is_within(path);
+        let gone: Vec<Path> = self.known().told.keys().filter(stood).cloned().collect();
+        gone.iter().filter(|directory| self.forget(directory)).count() > 0
     }
 }
 
@@ -186,7 +201,8 @@ impl<P: Plug> Shared<P> {
         events.retain(|event| !unread.contains(event.path()));
     }
 
-    async fn take_ignore_file(
+    /// Tells the store what the ignore file at `path` says, which stands there in this state.
+    pub(crate) async fn take_ignore_file(
         &self,
         path: &Path,
         directory: Path,
@@ -282,6 +298,20 @@ mod tests {
         filter.tell(Path::root(), IgnoreText::of(b"mine"));
         filter.adopt(set(2, &[("", "theirs")]));
         assert!(covers(&filter, "theirs") && !covers(&filter, "mine") && !covers(&filter, "old"));
+    }
+
+    #[test]
+    fn an_ignore_file_is_forgotten_with_the_directory_it_stood_in() {
+        let filter = Filter::default();
+        for (directory, text) in [("d", "x"), ("d/e", "z"), ("dd", "x")] {
+            filter.tell(path(directory), IgnoreText::of(text.as_bytes()));
+        }
+        assert!(filter.forget_at(&path("d/e/.onituignore")) && !covers(&filter, "d/e/z"));
+        assert!(covers(&filter, "d/x") && covers(&filter, "dd/x"));
+        filter.tell(path("d/e"), IgnoreText::of(b"y"));
+        assert!(filter.forget_at(&path("d")));
+        assert!(!covers(&filter, "d/x") && !covers(&filter, "d/e/y") && covers(&filter, "dd/x"));
+        assert!(!filter.forget_at(&path("d")), "nothing is left to forget");
     }
 
     #[test]
