@@ -93,10 +93,11 @@ impl Filter {
         reason.map(|reason| reason.explain(path))
     }
 
-    /// Puts in force what the Referee published; whether it is something else than before.
+    /// Puts in force what the Referee published; whether it is something else than before, or was
+    /// in between: what was ignored for a moment has been forgotten, and has to be told again.
     pub(crate) fn adopt(&self, set: IgnoreSet) -> bool {
         let mut known = self.change();
-        let differs = !known.set.says_the_same(&set);
+        let differs = known.set.version != 0 || !known.set.says_the_same(&set);
         // The Referee has decided about a directory: what this service told of it is overtaken.
         let Known { set: before, told, .. } = &mut *known;
         let sum = |set: &IgnoreSet, at: &Path| set.files.get(at).map(|text| text.checksum);
@@ -285,10 +286,17 @@ mod tests {
         assert!(covers(&filter, "new"));
         assert!(filter.adopt(set(3, &[("", "new"), ("d", "x")])));
         assert!(covers(&filter, "new") && !covers(&filter, "old"));
-        assert!(!filter.adopt(set(4, &[("", "new"), ("d", "x")])), "the same under another number");
+        let same = set(4, &[("", "new"), ("d", "x")]);
+        assert!(filter.adopt(same), "it may have been another one in between");
         assert_eq!(filter.version(), 4);
         assert!(!filter.forget(&Path::root()), "it holds everywhere, not only here");
         assert!(covers(&filter, "new"), "until the Referee says otherwise");
+    }
+
+    #[test]
+    fn the_first_set_that_says_what_the_configuration_said_is_nothing_new() {
+        assert!(!Filter::default().adopt(set(1, &[])));
+        assert!(Filter::default().adopt(set(1, &[("d", "x")])));
     }
 
     #[test]
