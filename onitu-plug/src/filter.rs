@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use onitu_core::ignore::{
-    FILE_BYTES_MAX, FILES_MAX, IgnoreSet, IgnoreText, Ignoring, is_ignore_file,
+    FILE_BYTES_MAX, FILES_MAX, IgnoreSet, IgnoreText, Ignoring, file_in, is_ignore_file,
 };
 use onitu_core::message::Event;
 use onitu_core::store::{Store, StoreError};
@@ -93,10 +93,11 @@ impl Filter {
         reason.map(|reason| reason.explain(path))
     }
 
-    /// Puts in force what the Referee published; whether it is something else than before.
+    /// Puts in force what the Referee published; whether it is something else than before, or was
+    /// in between: what was ignored for a moment has been forgotten, and has to be told again.
     pub(crate) fn adopt(&self, set: IgnoreSet) -> bool {
         let mut known = self.change();
-        let differs = !known.set.says_the_same(&set);
+        let differs = known.set.version != 0 || !known.set.says_the_same(&set);
         // The Referee has decided about a directory: what this service told of it is overtaken.
         let Known { set: before, told, .. } = &mut *known;
         let sum = |set: &IgnoreSet, at: &Path| set.files.get(at).map(|text| text.checksum);
@@ -119,12 +120,27 @@ impl Filter {
         }
     }
 
+    /// Whether nothing that an ignore file in `directory` says was taken, for whatever reason.
+    pub(crate) fn lacks(&self, directory: &Path) -> bool {
+        let known = self.known();
+        let file = file_in(directory);
+        !known.set.files.contains_key(directory) && !known.set.unused.contains(&file)
+    }
+
     /// There is no ignore file in `directory`; whether there was one that had an effect here alone.
     fn forget(&self, directory: &Path) -> bool {
         let mut known = self.change();
         let Some(text) = known.told.remove(directory) else { return false };
         known.compile_here();
         known.set.files.get(directory).is_none_or(|taken| taken.checksum != text.checksum)
+    }
+
+    /// Nothing stands at `path`, and so no ignore file there or below; whether there was one that
+    /// had an effect here alone.
+    pub(crate) fn forget_at(&self, path: &Path) -> bool {
+        let stood = |at: &&Path| file_in(at) == *path || *at == path || at.is_within(path);
+        let gone: Vec<Path> = self.known().told.keys().filter(stood).cloned().collect();
+        gone.iter().filter(|directory| self.forget(directory)).count() > 0
     }
 }
 
@@ -186,7 +202,8 @@ impl<P: Plug> Shared<P> {
         events.retain(|event| !unread.contains(event.path()));
     }
 
-    async fn take_ignore_file(
+    /// Tells the store what the ignore file at `path` says, which stands there in this state.
+    pub(crate) async fn take_ignore_file(
         &self,
         path: &Path,
         directory: Path,
@@ -269,10 +286,17 @@ mod tests {
         assert!(covers(&filter, "new"));
         assert!(filter.adopt(set(3, &[("", "new"), ("d", "x")])));
         assert!(covers(&filter, "new") && !covers(&filter, "old"));
-        assert!(!filter.adopt(set(4, &[("", "new"), ("d", "x")])), "the same under another number");
+        let same = set(4, &[("", "new"), ("d", "x")]);
+        assert!(filter.adopt(same), "it may have been another one in between");
         assert_eq!(filter.version(), 4);
         assert!(!filter.forget(&Path::root()), "it holds everywhere, not only here");
         assert!(covers(&filter, "new"), "until the Referee says otherwise");
+    }
+
+    #[test]
+    fn the_first_set_that_says_what_the_configuration_said_is_nothing_new() {
+        assert!(!Filter::default().adopt(set(1, &[])));
+        assert!(Filter::default().adopt(set(1, &[("d", "x")])));
     }
 
     #[test]
@@ -282,6 +306,20 @@ mod tests {
         filter.tell(Path::root(), IgnoreText::of(b"mine"));
         filter.adopt(set(2, &[("", "theirs")]));
         assert!(covers(&filter, "theirs") && !covers(&filter, "mine") && !covers(&filter, "old"));
+    }
+
+    #[test]
+    fn an_ignore_file_is_forgotten_with_the_directory_it_stood_in() {
+        let filter = Filter::default();
+        for (directory, text) in [("d", "x"), ("d/e", "z"), ("dd", "x")] {
+            filter.tell(path(directory), IgnoreText::of(text.as_bytes()));
+        }
+        assert!(filter.forget_at(&path("d/e/.onituignore")) && !covers(&filter, "d/e/z"));
+        assert!(covers(&filter, "d/x") && covers(&filter, "dd/x"));
+        filter.tell(path("d/e"), IgnoreText::of(b"y"));
+        assert!(filter.forget_at(&path("d")));
+        assert!(!covers(&filter, "d/x") && !covers(&filter, "d/e/y") && covers(&filter, "dd/x"));
+        assert!(!filter.forget_at(&path("d")), "nothing is left to forget");
     }
 
     #[test]

@@ -119,8 +119,20 @@ async fn find<P: Plug>(
     while let Some((mut finding, state)) = looks.next().await {
         let kind = state.as_ref().ok().and_then(|state| Some(state.as_ref()?.content.kind));
         let recorded = finding.record.as_ref().map(|record| record.content.kind);
+        // A lost store may have forgotten that it was there, and then nothing is told of its end.
+        if matches!(state, Ok(None)) && shared.filter.forget_at(&finding.path) {
+            shared.hints.rescan("an ignore file is gone");
+        }
+        let mut state = state;
         if shared.is_ignored_as(&finding.path, kind.or(recorded)) {
-            continue;
+            // What is ignored as the directory that it is may stand where a file was, or the other
+            // way round: then that isn't there any more.
+            let filter = &shared.filter;
+            let is_ours = |was: Kind| Some(was) != kind && !filter.covers(&finding.path, was);
+            if kind.is_none() || !recorded.is_some_and(is_ours) {
+                continue;
+            }
+            state = Ok(None);
         }
         match state {
             Ok(state) => {

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use futures_util::{StreamExt, stream};
 use onitu_core::ignore::{FILE_NAME, file_in};
 use onitu_core::store::Cursor;
-use onitu_core::{Fault, FaultKind, Kind, Path, Record, State, Tag};
+use onitu_core::{Fault, FaultKind, Kind, Mode, Path, Record, State, Tag};
 use tokio::sync::mpsc;
 
 use crate::brake::Manner;
@@ -119,6 +119,17 @@ async fn heed_ignore_file<P: Plug>(
     let path = file_in(&expected.directory);
     let announced = expected.announced.get(&path).copied();
     if shared.known_tag(&path, announced, expected.records.get(FILE_NAME)) == Some(state.tag) {
+        let is_taken =
+            |record: &Record| record.is_current_on(shared.id) && record.content.checksum.is_some();
+        let is_taken = expected.records.get(FILE_NAME).is_some_and(is_taken);
+        if is_taken && shared.mode != Mode::Backup && shared.filter.lacks(&expected.directory) {
+            // A store that was put back may know the file and not what it says.
+            let directory = expected.directory.clone();
+            if let Err(fault) = shared.take_ignore_file(&path, directory, &mut state.clone()).await
+            {
+                shared.retries.add(&path, Hint::Changed, &fault);
+            }
+        }
         return Ok(());
     }
     look_in_turn(shared, vec![path]).await
@@ -255,8 +266,15 @@ fn compare<P: Plug>(
     for name in names.collect::<BTreeSet<_>>() {
         let Ok(path) = directory.join(name) else { continue };
         let record = records.get(name);
+        // Something of another kind that is ignored has the place of what was there.
+        let is_another = |state: &State| {
+            record.is_some_and(|record| record.content.kind != state.content.kind)
+                && shared.filter.covers(&path, state.content.kind)
+        };
         // A name that is there but can't be told is not gone.
-        if entries.contains_key(name) || problems.iter().any(|problem| problem == name) {
+        if entries.get(name).is_some_and(|state| !is_another(state))
+            || problems.iter().any(|problem| problem == name)
+        {
             continue;
         }
         if shared.is_ignored_as(&path, record.map(|record| record.content.kind)) {

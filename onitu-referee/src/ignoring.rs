@@ -26,13 +26,15 @@ pub(crate) struct Files {
     living: BTreeMap<Path, Checksum>,
     /// Whether those may be others than are published.
     stale: bool,
+    /// Whether nobody has told what some of them say.
+    is_missing: bool,
 }
 
 impl Files {
     /// What was published before, if anything was.
     pub(crate) async fn load(store: &dyn Store) -> Result<Self, StoreError> {
         let published = store.ignoring(0).await?.unwrap_or_default();
-        Ok(Self { published, living: BTreeMap::new(), stale: true })
+        Ok(Self { published, stale: true, ..Self::default() })
     }
 
     /// What is in force.
@@ -44,6 +46,11 @@ impl Files {
     pub(crate) fn begin(&mut self) {
         self.living.clear();
         self.stale = true;
+    }
+
+    /// Some time has passed: what nobody had told by then may be told by now.
+    pub(crate) fn look_again(&mut self) {
+        self.stale |= self.is_missing;
     }
 
     /// What the record of a path is now.
@@ -99,19 +106,23 @@ impl Files {
     }
 
     /// What the living files say. One whose text nobody has told keeps what it said before.
-    async fn fill(&self, set: &mut IgnoreSet, store: &dyn Store) -> Result<(), StoreError> {
+    async fn fill(&mut self, set: &mut IgnoreSet, store: &dyn Store) -> Result<(), StoreError> {
         let mut texts: BTreeMap<(Path, Checksum), IgnoreText> = BTreeMap::new();
         for ((_, path), text) in store.ignore_texts().await? {
             texts.insert((path, text.checksum), text);
         }
         let before = std::mem::take(&mut set.files);
         set.unused.clear();
+        let was_missing = std::mem::take(&mut self.is_missing);
         let mut bytes = 0;
         for (directory, sum) in &self.living {
             let file = file_in(directory);
             let told = texts.remove(&(file.clone(), *sum));
             let Some(text) = told.or_else(|| before.get(directory).cloned()) else {
-                tracing::warn!(%file, "nobody has told yet what this ignore file says");
+                if !was_missing {
+                    tracing::warn!(%file, "nobody has told yet what this ignore file says");
+                }
+                self.is_missing = true;
                 continue;
             };
             bytes += text.text.len();

@@ -213,6 +213,7 @@ impl Referee {
     /// Notices what changed beside the events: the store itself, the registry.
     async fn tick(&mut self) -> Result<(), StoreError> {
         self.fresh.retain(|_, until| *until > Instant::now());
+        self.files.look_again();
         let incarnation = self.store.incarnation().await?;
         let registry = self.store.registry().await?;
         let (Some(_), Some(registry)) = (&incarnation.generation, registry) else {

@@ -64,6 +64,10 @@ impl Referee {
             note_change(&self.world, &path, Some(&before), Some(&after), &mut round);
             records.insert(path, Some(after));
         }
+        // The note gives nobody else anything to do.
+        for commit in round.commits.values_mut() {
+            commit.pending.retain(|(who, _), _| *who == service);
+        }
         if round.commits.is_empty() {
             return Ok(());
         }

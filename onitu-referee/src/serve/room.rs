@@ -102,6 +102,7 @@ impl Referee {
         let mut commits: BTreeMap<Shard, Commit> = BTreeMap::new();
         for (path, record, fault) in held {
             let commit = commits.entry(Shard::of(&path)).or_default();
+            let is_settled = fault.is_none();
             if let Some(fault) = fault
                 && let Some((peer, _)) = self.peers.get_mut(&service)
             {
@@ -111,7 +112,9 @@ impl Referee {
                 }
                 commit.problems.insert((service, path.clone()), Some(fault));
             }
-            for (other, _) in self.world.needs(&path, record.as_ref()) {
+            let needs = self.world.needs(&path, record.as_ref()).into_iter();
+            // What it can do nothing about just now is no work of its own.
+            for (other, _) in needs.filter(|(other, _)| !(is_settled && *other == service)) {
                 commit.pending.insert((other, path.clone()), true);
                 if let Some((peer, _)) = self.peers.get_mut(&other).filter(|_| other != service) {
                     // The record is no other: who has no room either would send it back and forth.

@@ -35,6 +35,14 @@ fn every_invariant_holds_in_the_last_quarter_of_a_thousand_seeds() {
     run(750..1_000);
 }
 
+/// Rules, quotas, `at` and ignore files: each of these once found a mistake in the engine.
+#[test]
+fn seeds_that_found_something_stay_clean() {
+    for seed in [1_564, 1_680, 1_685, 1_826, 2_174, 2_255, 2_377, 4_369] {
+        run(seed..seed + 1);
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_log() {
     for seed in 1_000..1_020 {
