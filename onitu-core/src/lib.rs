@@ -48,5 +48,5 @@ pub use media::Media;
 pub use need::{Need, Wish, need};
 pub use path::{InvalidPath, Path};
 pub use record::{Holder, Record, UnpackError};
-pub use service::{AT, Mode, Service, ServiceId};
+pub use service::{AT, LIMIT, Limit, Mode, Service, ServiceId};
 pub use shard::Shard;

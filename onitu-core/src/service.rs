@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,31 @@ pub struct Service {
     pub options: BTreeMap<String, serde_json::Value>,
 }
 
+/// How fast a service may be used, each way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Bytes a second.
+    pub bytes_per_s: u64,
+    /// Only from the first to the second time of day, in minutes since midnight of the machine's
+    /// time zone; may span midnight. At all times if not given.
+    pub between: Option<(u16, u16)>,
+}
+
+impl Limit {
+    /// The bytes a second that are allowed at `minute` of the day; none if as many as there are.
+    pub fn at(&self, minute: u16) -> Option<u64> {
+        let applies = match self.between {
+            None => true,
+            Some((from, to)) if from <= to => (from..to).contains(&minute),
+            Some((from, to)) => minute >= from || minute < to,
+        };
+        applies.then_some(self.bytes_per_s)
+    }
+}
+
+/// The option that says how fast a service may be used.
+pub const LIMIT: &str = "limit";
+
 /// The option that says where in the tree a service stands.
 pub const AT: &str = "at";
 
@@ -55,6 +81,16 @@ impl Service {
     /// Most bytes it may hold.
     pub fn quota_bytes(&self) -> Option<u64> {
         self.options.get("quota_bytes").and_then(serde_json::Value::as_u64)
+    }
+
+    /// How fast it may be used.
+    pub fn limit(&self) -> Option<Limit> {
+        serde_json::from_value(self.options.get(LIMIT)?.clone()).ok()
+    }
+
+    /// The directory of this machine in which its driver may keep what only saves time.
+    pub fn state_dir(&self) -> Option<PathBuf> {
+        self.options.get("state_dir").and_then(serde_json::Value::as_str).map(PathBuf::from)
     }
 
     /// The directory of the tree at which its root stands.
@@ -70,5 +106,31 @@ impl Service {
             let at = self.at();
             path.is_within(&at) || at.is_within(path)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_holds_within_its_hours_even_across_midnight() {
+        let between = |between| Limit { bytes_per_s: 7, between };
+        let (day, night) = (between(Some((480, 1080))), between(Some((1320, 360))));
+        for (minute, by_day, by_night) in [
+            (0, false, true),
+            (359, false, true),
+            (360, false, false),
+            (480, true, false),
+            (1079, true, false),
+            (1080, false, false),
+            (1320, false, true),
+            (1439, false, true),
+        ] {
+            assert_eq!(day.at(minute).is_some(), by_day, "{minute}");
+            assert_eq!(night.at(minute).is_some(), by_night, "{minute}");
+            assert_eq!(between(None).at(minute), Some(7));
+        }
+        assert_eq!(between(Some((60, 60))).at(60), None, "no minute lies between the two");
     }
 }

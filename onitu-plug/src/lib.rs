@@ -4,6 +4,7 @@
 
 mod announce;
 mod brake;
+mod calls;
 mod carry;
 mod claim;
 mod control;
@@ -30,6 +31,7 @@ mod verify;
 mod watching;
 
 pub use bytes::Bytes;
+pub use calls::Calls;
 pub use hints::{Gathered, Hint, Hints};
 pub use mount::Mounted;
 pub use onitu_core::manifest::{Abilities, Manifest, OptionKind, OptionSpec};

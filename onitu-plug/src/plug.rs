@@ -5,6 +5,7 @@
 //! runtime's work. Each line of a method's list of behaviours is a test of the conformance suite.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +29,9 @@ pub struct Setting {
     pub trash_days: u32,
     /// Most bytes of the trash: beyond, the oldest things go first.
     pub trash_size_bytes: Option<u64>,
+    /// A private directory of this machine for what the driver wants to find again after a
+    /// restart; it exists. Losing it must lose nothing but time. None where there is none.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// One thing found while listing a directory.

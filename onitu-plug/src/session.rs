@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,9 +117,22 @@ where
         known,
         trash_days: trash_days.unwrap_or(TRASH_DAYS),
         trash_size_bytes: option("trash_size_bytes"),
+        state_dir: state_dir(&post.service)?,
     };
     let plug = Mounted::over(Twins::over(connect(setting).await?), post.service.at());
     Ok(Session::new(post, plug, *epoch, (incarnation, filter)))
+}
+
+/// The driver's own directory, made if it isn't there.
+fn state_dir(service: &Service) -> Result<Option<PathBuf>, Fault> {
+    let Some(directory) = service.state_dir() else { return Ok(None) };
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+    made.map_err(|error| {
+        let text =
+            format!("can't make `{}`, the driver's own directory: {error}", directory.display());
+        Fault::new(FaultKind::Unavailable, text)
+    })?;
+    Ok(Some(directory))
 }
 
 /// An incarnation later than `known` and than any other: by the clock, because a store that was

@@ -537,6 +537,7 @@ async fn a_teams_folders_are_reached_by_their_namespace() {
             known: false,
             trash_days: 30,
             trash_size_bytes: None,
+            state_dir: None,
         };
         Dropbox::connect(options, setting).await
     };

@@ -33,7 +33,13 @@ pub(crate) struct Home {
 }
 
 pub(crate) fn setting(known: bool) -> Setting {
-    Setting { service: "home".to_owned(), known, trash_days: 30, trash_size_bytes: None }
+    Setting {
+        service: "home".to_owned(),
+        known,
+        trash_days: 30,
+        trash_size_bytes: None,
+        state_dir: None,
+    }
 }
 
 pub(crate) fn path(text: &str) -> Path {

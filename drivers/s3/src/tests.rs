@@ -31,8 +31,13 @@ async fn connect(bucket: &Bucket, differing: &Value) -> Result<S3, Fault> {
     for (name, value) in differing.as_object().unwrap() {
         options[name] = value.clone();
     }
-    let setting =
-        Setting { service: "s3".to_owned(), known: false, trash_days: 30, trash_size_bytes: None };
+    let setting = Setting {
+        service: "s3".to_owned(),
+        known: false,
+        trash_days: 30,
+        trash_size_bytes: None,
+        state_dir: None,
+    };
     S3::connect(Options::deserialize(options).unwrap(), setting).await
 }
 

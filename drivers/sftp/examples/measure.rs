@@ -31,6 +31,7 @@ async fn main() -> Result<(), Fault> {
         known: false,
         trash_days: 30,
         trash_size_bytes: None,
+        state_dir: None,
     };
     let plug = Arc::new(Sftp::connect(options, setting).await?);
     let small = Bytes::from(vec![7_u8; SMALL_BYTES]);

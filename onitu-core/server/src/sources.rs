@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use onitu_core::AT;
 use onitu_core::drivers::{self, PROGRAM_PREFIX, Places};
 use onitu_core::entries::{
     self, Disk, DriverProblem, Entries, ParseSetting, ServiceEntry, default_state_dir,
 };
 use onitu_core::manifest::Manifest;
+use onitu_core::{AT, LIMIT};
+use serde_json::Value;
 
 use crate::configuration::{Configuration, Configured, Remembered, Sources};
 
@@ -21,6 +22,8 @@ pub struct Disked {
     places: Places,
 }
 
+/// In the state directory: a directory for each service's driver.
+const DRIVERS_DIR: &str = "drivers";
 /// In the state directory: what was approved of removing.
 const RULES_FILE: &str = "rules.json";
 
@@ -70,7 +73,7 @@ impl Sources for Disked {
     fn configuration(&self) -> Result<Configuration, String> {
         let entries = self.entries()?;
         Ok(Configuration {
-            services: entries.services.into_iter().map(configured).collect(),
+            services: entries.services.into_iter().map(|it| self.configured(it)).collect(),
             rules_place: entries.rules.as_ref().map(|it| (it.file.clone(), it.first_line)),
             rules: entries.rules.map(|rules| rules.text),
             keeps_junk: !entries.ignore_junk,
@@ -113,33 +116,28 @@ fn replace(file: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
     File::open(file.parent().unwrap_or(file))?.sync_all()
 }
 
-/// A service as the registry has it: with its driver's options stand those that every service
-/// may have and that the driver's runtime acts on.
-fn configured(entry: ServiceEntry) -> Configured {
-    let mut options = entry.options;
-    options.insert("trash_days".to_owned(), entry.trash_days.into());
-    if !entry.at.is_root() {
-        options.insert(AT.to_owned(), entry.at.as_str().into());
+impl Disked {
+    /// A service as the registry has it: with its driver's options stand those that every service
+    /// may have and that the driver's runtime acts on.
+    fn configured(&self, entry: ServiceEntry) -> Configured {
+        let mut options = entry.options;
+        let mut set = |name: &str, value: Option<Value>| {
+            options.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        let state_dir = self.state_dir.join(DRIVERS_DIR).join(&entry.name);
+        set("state_dir", state_dir.to_str().map(Into::into));
+        set("trash_days", Some(entry.trash_days.into()));
+        set(AT, (!entry.at.is_root()).then(|| entry.at.as_str().into()));
+        set("quota_bytes", entry.quota_bytes.map(Into::into));
+        set("trash_size_bytes", entry.trash_size_bytes.map(Into::into));
+        set("verify_s", entry.verify_s.map(Into::into));
+        set("poll_s", entry.poll_s.map(Into::into));
+        // These are always writable as a value.
+        set(LIMIT, entry.limit.and_then(|limit| serde_json::to_value(limit).ok()));
+        set("max_delete", entry.max_delete.and_then(|share| serde_json::to_value(share).ok()));
+        set("max_change", entry.max_change.and_then(|share| serde_json::to_value(share).ok()));
+        Configured { name: entry.name, driver: entry.driver, mode: entry.mode, options }
     }
-    if let Some(bytes) = entry.quota_bytes {
-        options.insert("quota_bytes".to_owned(), bytes.into());
-    }
-    if let Some(bytes) = entry.trash_size_bytes {
-        options.insert("trash_size_bytes".to_owned(), bytes.into());
-    }
-    if let Some(verify_s) = entry.verify_s {
-        options.insert("verify_s".to_owned(), verify_s.into());
-    }
-    if let Some(poll_s) = entry.poll_s {
-        options.insert("poll_s".to_owned(), poll_s.into());
-    }
-    for (name, share) in [("max_delete", entry.max_delete), ("max_change", entry.max_change)] {
-        // A share is always writable as a value.
-        if let Some(share) = share.and_then(|share| serde_json::to_value(share).ok()) {
-            options.insert(name.to_owned(), share);
-        }
-    }
-    Configured { name: entry.name, driver: entry.driver, mode: entry.mode, options }
 }
 
 #[cfg(test)]

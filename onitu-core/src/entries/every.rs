@@ -4,8 +4,9 @@ use toml_edit::TableLike;
 
 use super::measure::{duration_s, limit, percent, size_bytes};
 use super::value::Field;
-use super::{Check, Diagnostic, Limit, TRASH_DAYS};
+use super::{Check, Diagnostic, TRASH_DAYS};
 use crate::held::Share;
+use crate::service::Limit;
 use crate::{Mode, Path};
 
 /// Their keys.

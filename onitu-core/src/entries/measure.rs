@@ -1,15 +1,7 @@
 //! Durations, sizes, rates and shares as people write them. Pure; each error is a hint.
 
+use crate::service::Limit;
 use crate::size;
-
-/// How fast a service may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// Bytes a second.
-    pub bytes_per_s: u64,
-    /// Only from the first to the second time of day, in minutes since midnight; may span it.
-    pub between: Option<(u16, u16)>,
-}
 
 /// `"30s"`, `"5m"`, `"1h"`, `"2d"`: in seconds, at least one.
 pub fn duration_s(text: &str) -> Result<u64, &'static str> {

@@ -31,7 +31,7 @@ use toml_edit::{Document, TableLike};
 pub use crate::rules::{Diagnostic, Mark, Severity};
 pub use general::state_dir;
 pub use lookup::{default_state_dir, lookup_order};
-pub use measure::{Limit, limit};
+pub use measure::limit;
 pub use render::render;
 pub use setting::{Disk, DriverProblem, Files, ParseSetting};
 
@@ -96,8 +96,8 @@ pub struct ServiceEntry {
     pub at: crate::Path,
     /// Most bytes it may hold.
     pub quota_bytes: Option<u64>,
-    /// How fast it may be used. Not effective yet.
-    pub limit: Option<Limit>,
+    /// How fast it may be used.
+    pub limit: Option<crate::Limit>,
     /// More removals than this at once wait for an approval; [`None`] is the runtime's default.
     pub max_delete: Option<Share>,
     /// More replaced contents than this at once wait for an approval; [`None`]: they never do.

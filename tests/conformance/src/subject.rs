@@ -42,6 +42,7 @@ pub trait Subject: Sized + Send + Sync + 'static {
             known,
             trash_days: 30,
             trash_size_bytes: None,
+            state_dir: None,
         };
         async move {
             let wrong = |error: serde_json::Error| Fault::new(FaultKind::Bug, error.to_string());
