@@ -5,11 +5,8 @@
 //! service having them (*virtual*): they can't be removed, changed or replaced from here. Nothing
 //! outside of them is ever here, and nothing is brought there.
 
-use std::time::Duration;
-
-use onitu_core::manifest::{Abilities, Manifest};
 use onitu_core::trash::{TrashPage, TrashQuery};
-use onitu_core::{Checksum, Content, Fault, FaultKind, Path, State, Tag};
+use onitu_core::{Content, Fault, FaultKind, Path, State, Tag};
 
 use crate::hints::Hints;
 use crate::plug::{Found, Listing, Plug, Setting};
@@ -85,32 +82,14 @@ impl<P: Plug> Plug for Mounted<P> {
     type Source = P::Source;
     type Sink = P::Sink;
 
-    fn manifest() -> Manifest {
-        P::manifest()
-    }
-
-    fn abilities(&self) -> Abilities {
-        self.inner.abilities()
-    }
-
-    fn listing_lag(&self) -> Duration {
-        self.inner.listing_lag()
-    }
+    crate::forward_plug!(inner: manifest, abilities, listing_lag, check, settle, hash_trashed);
 
     async fn connect(options: P::Options, setting: Setting) -> Result<Self, Fault> {
         P::connect(options, setting).await.map(|inner| Self::over(inner, Path::root()))
     }
 
-    async fn check(&self) -> Result<(), Fault> {
-        self.inner.check().await
-    }
-
     async fn watch(&self, hints: Hints) -> Result<(), Fault> {
         self.inner.watch(hints.mounted(&self.at)).await
-    }
-
-    async fn settle(&self) -> Result<(), Fault> {
-        self.inner.settle().await
     }
 
     async fn list(&self, directory: &Path, listing: Listing) -> Result<(), Fault> {
@@ -211,10 +190,6 @@ impl<P: Plug> Plug for Mounted<P> {
             });
         }
         Ok(page)
-    }
-
-    async fn hash_trashed(&self, id: &str) -> Result<Checksum, Fault> {
-        self.inner.hash_trashed(id).await
     }
 
     async fn restore(&self, id: &str, path: &Path, expect: Option<Tag>) -> Result<State, Fault> {

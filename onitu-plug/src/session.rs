@@ -21,6 +21,7 @@ use crate::claim::Claims;
 use crate::control::{UnderWay, control};
 use crate::filter::Filter;
 use crate::hints::Hints;
+use crate::limited::Limited;
 use crate::mount::Mounted;
 use crate::orders::Orders;
 use crate::plug::{Plug, Setting};
@@ -93,7 +94,7 @@ async fn begin<P, F>(
     post: &Post,
     connect: &impl Fn(Setting) -> F,
     epoch: &mut u64,
-) -> Result<Session<Mounted<Twins<P>>>, Fault>
+) -> Result<Session<Mounted<Twins<Limited<P>>>>, Fault>
 where
     P: Plug,
     F: Future<Output = Result<P, Fault>> + Send,
@@ -119,7 +120,8 @@ where
         trash_size_bytes: option("trash_size_bytes"),
         state_dir: state_dir(&post.service)?,
     };
-    let plug = Mounted::over(Twins::over(connect(setting).await?), post.service.at());
+    let limited = Limited::over(connect(setting).await?, post.service.limit());
+    let plug = Mounted::over(Twins::over(limited), post.service.at());
     Ok(Session::new(post, plug, *epoch, (incarnation, filter)))
 }
 
@@ -215,9 +217,7 @@ impl<P: Plug> Session<P> {
         // The watch comes first: what changes while the scan runs is hinted at.
         tokio::select! {
             biased;
-            end = shared.plug.watch(shared.hints.clone()) => Err(end.err().unwrap_or_else(|| {
-                Fault::new(FaultKind::Unavailable, "the watch ended")
-            })),
+            fault = pin!(self.watch()) => Err(fault),
             end = pin!(shared.announcer.publish(publisher)) => Err(ended(end)),
             end = pin!(orders.serve(orders_socket)) => Err(ended(end)),
             end = pin!(served) => Err(ended(end.map(|never| match never {}))),
@@ -231,10 +231,29 @@ impl<P: Plug> Session<P> {
         }
     }
 
+    /// Watches until that can't go on. A service that asks for patience is still there.
+    async fn watch(&self) -> Fault {
+        let Shared { plug, hints, .. } = &*self.shared;
+        loop {
+            match plug.watch(hints.clone()).await {
+                Err(fault) if fault.kind == FaultKind::RateLimited => {
+                    let wait = fault.retry_after_ms.map_or(CHECK_PAUSE, Duration::from_millis);
+                    tokio::time::sleep(wait).await;
+                    hints.rescan("the service had asked not to be watched for a while");
+                }
+                Err(fault) => return fault,
+                Ok(()) => return Fault::new(FaultKind::Unavailable, "the watch ended"),
+            }
+        }
+    }
+
     async fn check(&self) -> Result<(), Fault> {
         loop {
             tokio::time::sleep(CHECK_PAUSE).await;
-            self.shared.plug.check().await?;
+            match self.shared.plug.check().await {
+                Err(fault) if fault.kind != FaultKind::RateLimited => return Err(fault),
+                _ => {}
+            }
         }
     }
 

@@ -10,11 +10,9 @@ mod find;
 mod list;
 mod sink;
 
-use std::time::Duration;
-
 use onitu_core::manifest::{Abilities, Manifest};
 use onitu_core::trash::{TrashPage, TrashQuery};
-use onitu_core::{Checksum, Content, Fault, FaultKind, Path, State, Tag, twin};
+use onitu_core::{Content, Fault, FaultKind, Path, State, Tag, twin};
 
 use self::find::Spot;
 use self::sink::Refused;
@@ -137,24 +135,14 @@ impl<P: Plug> Plug for Twins<P> {
         Abilities { exact_names: true, ..self.inner.abilities() }
     }
 
-    fn listing_lag(&self) -> Duration {
-        self.inner.listing_lag()
-    }
+    crate::forward_plug!(inner: listing_lag, check, settle, hash_trashed);
 
     async fn connect(options: P::Options, setting: Setting) -> Result<Self, Fault> {
         P::connect(options, setting).await.map(Self::over)
     }
 
-    async fn check(&self) -> Result<(), Fault> {
-        self.inner.check().await
-    }
-
     async fn watch(&self, hints: Hints) -> Result<(), Fault> {
         self.inner.watch(if self.exact { hints } else { hints.decoding() }).await
-    }
-
-    async fn settle(&self) -> Result<(), Fault> {
-        self.inner.settle().await
     }
 
     async fn list(&self, directory: &Path, listing: Listing) -> Result<(), Fault> {
@@ -258,10 +246,6 @@ impl<P: Plug> Plug for Twins<P> {
         }
         page.items.retain(|item| item.path.is_within(&query.below));
         Ok(page)
-    }
-
-    async fn hash_trashed(&self, id: &str) -> Result<Checksum, Fault> {
-        self.inner.hash_trashed(id).await
     }
 
     async fn restore(&self, id: &str, path: &Path, expect: Option<Tag>) -> Result<State, Fault> {

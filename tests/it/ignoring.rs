@@ -28,8 +28,8 @@ fn an_ignore_file_travels_and_holds_on_every_service() {
     a.write(".onituignore", "# what is built\n*.o\nbuild/\n");
     house.wait();
     assert!(b.has(".onituignore") && c.has(".onituignore"), "it is a file like any other");
+    a.write("main.c", "int main;");
     for files in [&a, &b, &c] {
-        files.write("main.c", "int main;");
         files.write("main.o", own(files));
         files.write("build/deep/out", own(files));
     }

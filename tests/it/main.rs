@@ -17,6 +17,7 @@ mod folders;
 mod ignoring;
 mod instances;
 mod kills;
+mod limit;
 mod links;
 mod lost_elsewhere;
 mod mounted;

@@ -45,10 +45,6 @@ impl Check<'_> {
     /// Each that is there is checked; what is wrong counts as not given.
     pub fn every(&mut self, owner: &str, table: &dyn TableLike) -> Every {
         let field = |name| Field::of(owner, table, name);
-        let rate = field("limit");
-        if let Some(field) = &rate {
-            self.not_yet(field, "transfers run as fast as they can");
-        }
         Every {
             mode: field("mode").and_then(|it| self.mode(&it)).unwrap_or_default(),
             verify_s: field("verify").and_then(|it| self.measured(&it, duration_s)),
@@ -59,7 +55,7 @@ impl Check<'_> {
             trash_size_bytes: field("trash_size").and_then(|it| self.measured(&it, size_bytes)),
             at: field("at").and_then(|it| self.at(&it)).unwrap_or_else(Path::root),
             quota_bytes: field("quota").and_then(|it| self.measured(&it, size_bytes)),
-            limit: rate.and_then(|it| self.measured(&it, limit)),
+            limit: field("limit").and_then(|it| self.measured(&it, limit)),
             max_delete: field("max_delete").and_then(|it| self.share(&it)),
             max_change: field("max_change").and_then(|it| self.share(&it)),
         }

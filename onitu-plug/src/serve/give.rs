@@ -16,8 +16,9 @@ use super::{Giver, Place, STREAMS_MAX, too_many};
 use crate::hints::Hint;
 use crate::plug::{Plug, Source};
 
-/// While the part that the puller already has is read for the checksum, it hears this often that
-/// the work goes on.
+/// While the storage gives little at a time, or what the puller already has is read for the
+/// checksum, the puller hears this often that the work goes on. Of a storage that gives nothing it
+/// hears nothing.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// A transfer that was asked for.
@@ -83,7 +84,7 @@ impl<P: Plug> Job<P> {
     async fn give_whole(&self, mut source: P::Source, mut content: Content) -> Result<(), Stop> {
         let size = u32::try_from(content.size).unwrap_or(u32::MAX);
         let permit = owned_permits(&self.giver().whole_bytes, size.max(1)).await?;
-        let bytes = if size == 0 { Bytes::new() } else { fill(&mut source, size).await? };
+        let bytes = if size == 0 { Bytes::new() } else { self.fill(&mut source, 0, size).await? };
         self.expect_end(&mut source, bytes.len() as u64, content.size).await?;
         let mut hasher = Hasher::default();
         hasher.update(&bytes);
@@ -111,7 +112,8 @@ impl<P: Plug> Job<P> {
             let permit = owned_permits(&self.ledger, wanted).await?;
             // The chunk before, already on its way, is hashed while the storage is reading.
             let hashing = async { hasher.update(&last) };
-            let (filled, ()) = tokio::join!(biased; fill(&mut source, wanted), hashing);
+            let filling = self.fill(&mut source, offset, wanted);
+            let (filled, ()) = tokio::join!(biased; filling, hashing);
             let bytes = filled?;
             if bytes.len() != wanted as usize {
                 return Err(self.differs(offset + bytes.len() as u64, content.size).into());
@@ -129,6 +131,32 @@ impl<P: Plug> Job<P> {
         // What is on its way counts until the puller has confirmed it.
         self.place.gate.linger().await;
         Ok(())
+    }
+
+    /// Reads exactly `max` bytes at `offset` unless the source ends before; a source that gives
+    /// them in one piece is not copied.
+    async fn fill(&self, source: &mut P::Source, offset: u64, max: u32) -> Result<Bytes, Stop> {
+        let mut told = Instant::now();
+        let first = source.next(max).await?;
+        if first.is_empty() || first.len() >= max as usize {
+            return Ok(first);
+        }
+        let mut gathered = BytesMut::with_capacity(max as usize);
+        gathered.extend_from_slice(&first);
+        while gathered.len() < max as usize {
+            if told.elapsed() >= SIGN_OF_LIFE {
+                let sign = Answer::Chunk { id: self.open.id, offset };
+                self.send(&sign, Some(Bytes::new())).await?;
+                told = Instant::now();
+            }
+            let left = max - u32::try_from(gathered.len()).unwrap_or(max);
+            let next = source.next(left).await?;
+            if next.is_empty() {
+                break;
+            }
+            gathered.extend_from_slice(&next);
+        }
+        Ok(gathered.freeze())
     }
 
     /// Bytes that aren't the recorded ones, under the recorded tag: the path must be read again.
@@ -188,26 +216,6 @@ impl<P: Plug> Job<P> {
         let peer = self.place.key.0.clone();
         self.giver().out.send((peer, frames)).await.map_err(|_| Stop::Gone)
     }
-}
-
-/// Reads exactly `max` bytes unless the source ends before; a source that gives them in one piece
-/// is not copied.
-async fn fill<S: Source>(source: &mut S, max: u32) -> Result<Bytes, Fault> {
-    let first = source.next(max).await?;
-    if first.is_empty() || first.len() >= max as usize {
-        return Ok(first);
-    }
-    let mut gathered = BytesMut::with_capacity(max as usize);
-    gathered.extend_from_slice(&first);
-    while gathered.len() < max as usize {
-        let left = max - u32::try_from(gathered.len()).unwrap_or(max);
-        let next = source.next(left).await?;
-        if next.is_empty() {
-            break;
-        }
-        gathered.extend_from_slice(&next);
-    }
-    Ok(gathered.freeze())
 }
 
 /// The semaphores here are never closed; if one were, the process is ending.

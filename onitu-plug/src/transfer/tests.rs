@@ -70,6 +70,17 @@ impl Pair {
         });
     }
 
+    /// Serves at `bytes_per_s`.
+    async fn serve_slowly(&mut self, bytes_per_s: u64) {
+        self.serving.shutdown().await;
+        let router = self.bus.router(&Endpoint::contents(SOURCE)).await.expect("free");
+        let limit = onitu_core::Limit { bytes_per_s, between: None };
+        let plug = Arc::new(crate::limited::Limited::over(self.source.clone(), Some(limit)));
+        self.serving.spawn(async move {
+            let _ = serve(plug, router, crate::Hints::default()).await;
+        });
+    }
+
     async fn restart_source(&mut self) {
         self.serving.shutdown().await;
         self.serve_at(&Endpoint::contents(SOURCE)).await;

@@ -2,13 +2,9 @@
 //! losses would notice nobody's.
 
 use bytes::Bytes;
-use std::time::Duration;
 
 use onitu_driver_memory::Memory;
-use onitu_plug::{
-    Abilities, Content, Fault, Hasher, Hints, Listing, Manifest, Path, Plug, Setting, Sink, State,
-    Tag,
-};
+use onitu_plug::{Content, Fault, Hasher, Manifest, Path, Plug, Setting, Sink, State, Tag};
 
 /// [`Memory`], but for the check just before it replaces something.
 pub struct Careless(pub Memory);
@@ -28,40 +24,10 @@ impl Plug for Careless {
         <Memory>::manifest()
     }
 
-    fn abilities(&self) -> Abilities {
-        self.0.abilities()
-    }
-
-    fn listing_lag(&self) -> Duration {
-        self.0.listing_lag()
-    }
+    onitu_plug::forward_plug!(0: abilities, listing_lag, check, watch, settle, list, look, read, make_directory, set_attributes);
 
     async fn connect(options: Self::Options, setting: Setting) -> Result<Self, Fault> {
         <Memory>::connect(options, setting).await.map(Self)
-    }
-
-    async fn check(&self) -> Result<(), Fault> {
-        self.0.check().await
-    }
-
-    async fn watch(&self, hints: Hints) -> Result<(), Fault> {
-        self.0.watch(hints).await
-    }
-
-    async fn settle(&self) -> Result<(), Fault> {
-        self.0.settle().await
-    }
-
-    async fn list(&self, directory: &Path, listing: Listing) -> Result<(), Fault> {
-        self.0.list(directory, listing).await
-    }
-
-    async fn look(&self, path: &Path) -> Result<Option<State>, Fault> {
-        self.0.look(path).await
-    }
-
-    async fn read(&self, path: &Path, tag: Tag, offset: u64) -> Result<Self::Source, Fault> {
-        self.0.read(path, tag, offset).await
     }
 
     async fn write(
@@ -73,19 +39,6 @@ impl Plug for Careless {
         let sink = self.0.write(path, content, resume).await?;
         let found = self.0.look(path).await?.map(|state| state.tag);
         Ok(CarelessSink { sink, found })
-    }
-
-    async fn make_directory(&self, path: &Path, expect: Option<Tag>) -> Result<State, Fault> {
-        self.0.make_directory(path, expect).await
-    }
-
-    async fn set_attributes(
-        &self,
-        path: &Path,
-        expect: Tag,
-        content: &Content,
-    ) -> Result<State, Fault> {
-        self.0.set_attributes(path, expect, content).await
     }
 
     async fn rename(

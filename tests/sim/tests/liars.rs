@@ -10,9 +10,7 @@ use onitu_core::bus::MemoryBus;
 use onitu_core::store::{MemoryStore, Registry, Store};
 use onitu_core::{Mode, Service, ServiceId, clock};
 use onitu_driver_memory::{Memory, MemoryService};
-use onitu_plug::{
-    Content, Fault, Found, Hints, Listing, Manifest, Path, Plug, Post, Setting, State, Tag, keep,
-};
+use onitu_plug::{Fault, Found, Listing, Manifest, Path, Plug, Post, Setting, State, keep};
 use onitu_referee::Referee;
 
 /// Names that lead out of the tree, or are none.
@@ -43,20 +41,10 @@ impl Plug for Liar {
         <Memory>::manifest()
     }
 
+    onitu_plug::forward_plug!(0: check, watch, settle, read, write, make_directory, set_attributes, rename, remove);
+
     async fn connect(options: Self::Options, setting: Setting) -> Result<Self, Fault> {
         <Memory>::connect(options, setting).await.map(|it| Self(it, Arc::default()))
-    }
-
-    async fn check(&self) -> Result<(), Fault> {
-        self.0.check().await
-    }
-
-    async fn watch(&self, hints: Hints) -> Result<(), Fault> {
-        self.0.watch(hints).await
-    }
-
-    async fn settle(&self) -> Result<(), Fault> {
-        self.0.settle().await
     }
 
     async fn list(&self, directory: &Path, listing: Listing) -> Result<(), Fault> {
@@ -81,46 +69,6 @@ impl Plug for Liar {
 
     async fn look(&self, path: &Path) -> Result<Option<State>, Fault> {
         Ok(self.0.look(path).await?.map(|state| self.told(path, state)))
-    }
-
-    async fn read(&self, path: &Path, tag: Tag, offset: u64) -> Result<Self::Source, Fault> {
-        self.0.read(path, tag, offset).await
-    }
-
-    async fn write(
-        &self,
-        path: &Path,
-        content: &Content,
-        resume: u64,
-    ) -> Result<Self::Sink, Fault> {
-        self.0.write(path, content, resume).await
-    }
-
-    async fn make_directory(&self, path: &Path, expect: Option<Tag>) -> Result<State, Fault> {
-        self.0.make_directory(path, expect).await
-    }
-
-    async fn set_attributes(
-        &self,
-        path: &Path,
-        expect: Tag,
-        content: &Content,
-    ) -> Result<State, Fault> {
-        self.0.set_attributes(path, expect, content).await
-    }
-
-    async fn rename(
-        &self,
-        from: &Path,
-        expect_from: Tag,
-        to: &Path,
-        expect_to: Option<Tag>,
-    ) -> Result<State, Fault> {
-        self.0.rename(from, expect_from, to, expect_to).await
-    }
-
-    async fn remove(&self, path: &Path, expect: Tag) -> Result<(), Fault> {
-        self.0.remove(path, expect).await
     }
 }
 

@@ -128,6 +128,20 @@ async fn a_silent_source_is_given_up_within_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_that_gives_little_at_a_time_is_waited_for() {
+    let mut pair = Pair::new(1).await;
+    pair.serve_slowly(3_000).await;
+    for size in [INLINE, 5 * INLINE] {
+        let path = path(&format!("of {size} bytes"));
+        let state = pair.source.put(&path, Kind::File, noise(size));
+        let before = tokio::time::Instant::now();
+        pair.fetch(&path, state).await.expect("fetched");
+        let least = Duration::from_secs(size as u64 / 3_000 - 2);
+        assert!(before.elapsed() >= least, "{:?}", before.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_source_that_is_not_there_is_unavailable_and_found_when_it_comes() {
     let mut pair = Pair::apart(1);
     let path = path("file");

@@ -48,6 +48,8 @@ impl<const MISTAKE: u8> Plug for Careless<MISTAKE> {
         <Memory>::manifest()
     }
 
+    onitu_plug::forward_plug!(plug: check, settle, look, make_directory, set_attributes, rename);
+
     async fn connect(options: Self::Options, setting: Setting) -> Result<Self, Fault> {
         let name = options.storage.clone().unwrap_or_default();
         let plug = Arc::new(Memory::connect(options, setting).await?);
@@ -55,19 +57,11 @@ impl<const MISTAKE: u8> Plug for Careless<MISTAKE> {
         Ok(Self { plug, service })
     }
 
-    async fn check(&self) -> Result<(), Fault> {
-        self.plug.check().await
-    }
-
     async fn watch(&self, hints: Hints) -> Result<(), Fault> {
         if MISTAKE == HINTS_AT_NOTHING {
             return std::future::pending().await;
         }
         self.plug.watch(hints).await
-    }
-
-    async fn settle(&self) -> Result<(), Fault> {
-        self.plug.settle().await
     }
 
     async fn list(&self, directory: &Path, listing: Listing) -> Result<(), Fault> {
@@ -82,10 +76,6 @@ impl<const MISTAKE: u8> Plug for Careless<MISTAKE> {
         Ok(())
     }
 
-    async fn look(&self, path: &Path) -> Result<Option<State>, Fault> {
-        self.plug.look(path).await
-    }
-
     async fn read(&self, path: &Path, tag: Tag, offset: u64) -> Result<Self::Source, Fault> {
         let source = self.plug.read(path, tag, offset).await?;
         let all = self.service.read(path).unwrap_or_default();
@@ -97,24 +87,6 @@ impl<const MISTAKE: u8> Plug for Careless<MISTAKE> {
         let sink = self.plug.write(path, content, key).await?;
         let (plug, service) = (Arc::clone(&self.plug), self.service.clone());
         Ok(CarelessSink { plug, service, sink, path: path.clone() })
-    }
-
-    async fn make_directory(&self, path: &Path, expect: Option<Tag>) -> Result<State, Fault> {
-        self.plug.make_directory(path, expect).await
-    }
-
-    async fn set_attributes(&self, path: &Path, tag: Tag, to: &Content) -> Result<State, Fault> {
-        self.plug.set_attributes(path, tag, to).await
-    }
-
-    async fn rename(
-        &self,
-        from: &Path,
-        expect_from: Tag,
-        to: &Path,
-        expect_to: Option<Tag>,
-    ) -> Result<State, Fault> {
-        self.plug.rename(from, expect_from, to, expect_to).await
     }
 
     async fn remove(&self, path: &Path, expect: Tag) -> Result<(), Fault> {
