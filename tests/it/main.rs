@@ -20,6 +20,7 @@ mod kills;
 mod limit;
 mod links;
 mod lost_elsewhere;
+mod mix;
 mod mounted;
 mod moves;
 mod names;
