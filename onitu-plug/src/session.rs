@@ -62,6 +62,7 @@ where
     F: Future<Output = Result<P, Fault>> + Send,
 {
     let mut pause = RECONNECT_FIRST;
+    let mut told = String::new();
     let mut epoch = 0;
     let verifier = Arc::new(Verifier::default());
     loop {
@@ -71,7 +72,11 @@ where
             Ok(session) => session.run(&post, &verifier).await,
             Err(fault) => fault,
         };
-        tracing::warn!(service = post.service.name, "{fault}");
+        // The same again is no news.
+        if told != fault.message {
+            tracing::warn!(service = post.service.name, "{fault}");
+            told.clone_from(&fault.message);
+        }
         let mut report = Report {
             state: ServiceState::Unavailable,
             reason: Some(fault.message),
@@ -84,6 +89,7 @@ where
         let _ = post.store.set_report(post.service.id, &report).await;
         if began.elapsed() > RECONNECT_LAST {
             pause = RECONNECT_FIRST;
+            told.clear();
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RECONNECT_LAST);
