@@ -9,6 +9,8 @@ SHELL := /bin/bash
 # that `make run` needs, then the drivers that take long to build.
 PROGRAMS := -p onitu -p onitu-core-server -p onitu-referee -p onitu-driver-local
 DRIVERS := -p onitu-driver-dropbox -p onitu-driver-s3 -p onitu-driver-sftp
+# What `onitu driver test` runs.
+SUITE := -p onitu-conformance
 
 # Two real-process tests at once, as .config/nextest.toml says for nextest.
 THREADS := 2
@@ -33,10 +35,10 @@ run: need
 	@exec "$(RELEASE)/xtask" demo
 
 build: need
-	cargo build --locked --release $(PROGRAMS) $(DRIVERS)
+	cargo build --locked --release $(PROGRAMS) $(DRIVERS) $(SUITE)
 
 install: build
-	install -D -t "$(BIN)" "$(RELEASE)"/onitu{,-core,-referee,-driver-{local,dropbox,s3,sftp}}
+	install -D -t "$(BIN)" "$(RELEASE)"/onitu{,-core,-referee,-conformance,-driver-{local,dropbox,s3,sftp}}
 
 test: need-tests format lint docs examples programs tests
 

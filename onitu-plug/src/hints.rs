@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onitu_core::{Path, twin};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 /// Most paths that wait to be looked at.
 const PATHS_MAX: usize = 65_536;
 
 /// How a path may have changed. The later ones cover the earlier ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Hint {
     /// Being written, by a writer that has not closed it: look when it has been quiet.
     Writing,
@@ -126,12 +128,23 @@ impl Hints {
     /// Waits until something gathered and takes it.
     pub async fn take(&self) -> Gathered {
         loop {
-            let gathered = std::mem::take(
-                &mut *self.shared.gathered.lock().unwrap_or_else(PoisonError::into_inner),
-            );
-            if !gathered.is_empty() {
+            if let Some(gathered) = self.try_take() {
                 return gathered;
             }
+            self.shared.arrived.notified().await;
+        }
+    }
+
+    /// Takes what gathered, if anything did.
+    pub(crate) fn try_take(&self) -> Option<Gathered> {
+        let mut gathered = self.shared.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        (!gathered.is_empty()).then(|| std::mem::take(&mut *gathered))
+    }
+
+    /// Waits until something is to be taken, and leaves it.
+    #[cfg(feature = "process")]
+    pub(crate) async fn arrived(&self) {
+        while self.is_empty() {
             self.shared.arrived.notified().await;
         }
     }

@@ -8,6 +8,7 @@ mod calls;
 mod carry;
 mod claim;
 mod control;
+pub mod exercise;
 mod filter;
 mod forward;
 mod hints;

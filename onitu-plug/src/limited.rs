@@ -57,11 +57,18 @@ impl Pace {
 }
 
 /// Of the time zone this machine is set to.
+#[cfg(feature = "process")]
 fn minute_of_day() -> u16 {
     let now_ms = i64::try_from(clock::now_ms()).unwrap_or(i64::MAX);
     let now = jiff::Timestamp::from_millisecond(now_ms).unwrap_or(jiff::Timestamp::MAX);
     let now = now.to_zoned(jiff::tz::TimeZone::system());
     u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs())
+}
+
+/// In a simulation every machine is in Greenwich.
+#[cfg(not(feature = "process"))]
+fn minute_of_day() -> u16 {
+    u16::try_from(clock::now_ms() / 60_000 % 1_440).unwrap_or_default()
 }
 
 impl<P: Plug> Limited<P> {

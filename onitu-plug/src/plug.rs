@@ -13,12 +13,13 @@ use onitu_core::manifest::{Abilities, Manifest};
 use onitu_core::trash::{TrashPage, TrashQuery};
 use onitu_core::{Checksum, Content, Fault, FaultKind, Hasher, Path, State, Tag};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::hints::Hints;
 
 /// What the runtime tells a driver when it connects.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
     /// The service's name in `entries.toml`.
     pub service: String,
@@ -28,14 +29,17 @@ pub struct Setting {
     /// How many days the trash is kept.
     pub trash_days: u32,
     /// Most bytes of the trash: beyond, the oldest things go first.
+    #[serde(default)]
     pub trash_size_bytes: Option<u64>,
     /// A private directory of this machine for what the driver wants to find again after a
     /// restart; it exists. Losing it must lose nothing but time. None where there is none.
+    #[serde(default)]
     pub state_dir: Option<PathBuf>,
 }
 
 /// One thing found while listing a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Found {
     /// A name that can be synchronized, and its state (no checksum needed).
     Entry {

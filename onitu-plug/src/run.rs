@@ -30,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Print name, options and abilities as JSON.
     Manifest,
+    /// Carry out what another process asks for, over stdin and stdout; for tests of the driver.
+    Exercise,
     /// Connect one service.
     Run {
         /// Its name in `entries.toml`.
@@ -47,20 +49,20 @@ enum Command {
     },
 }
 
-/// The whole `main` of a driver: answers `manifest`, or runs one service until SIGTERM.
+/// The whole `main` of a driver: answers `manifest`, or runs one service until SIGTERM, or lets
+/// itself be exercised until stdin ends.
 ///
 /// Exit codes: 0 stopped as asked, 1 could not begin (with a message on stderr), 2 bad command
 /// line.
 pub fn run<P: Plug>() -> ExitCode {
     match Arguments::parse().command {
         Command::Manifest => print_manifest::<P>(),
+        Command::Exercise => {
+            begin_log("warn");
+            crate::exercise::serve::<P>()
+        }
         Command::Run { service, runtime, redis, fingerprint: _ } => {
-            let filter = EnvFilter::try_from_env("ONITU_LOG").unwrap_or_else(|_| "info".into());
-            tracing_subscriber::fmt()
-                .with_env_filter(filter)
-                .with_writer(std::io::stderr)
-                .with_ansi(false)
-                .init();
+            begin_log("info");
             let threads =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             let Ok(threads) = threads else {
@@ -72,6 +74,16 @@ pub fn run<P: Plug>() -> ExitCode {
             code
         }
     }
+}
+
+/// What is logged goes to stderr; `level` where the environment says nothing.
+fn begin_log(level: &str) {
+    let filter = EnvFilter::try_from_env("ONITU_LOG").unwrap_or_else(|_| level.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
 }
 
 #[allow(clippy::print_stdout, reason = "the manifest is this command's data")]

@@ -8,6 +8,7 @@ mod configuration;
 mod conflicts;
 mod crashes;
 mod directories;
+mod driver_test;
 mod dropbox;
 mod editors;
 mod faults;

@@ -23,7 +23,10 @@ const MEMORY: &str = "/dev/shm";
 #[derive(Debug)]
 struct Service {
     driver: String,
+    /// Its folder; empty if it has none.
     root: PathBuf,
+    /// Whether the folder is the option `root`.
+    has_root: bool,
     /// Further lines of its section.
     options: Vec<String>,
 }
@@ -37,6 +40,10 @@ pub struct House {
     /// A program with its arguments that starts the others, such as `setpriv`.
     pub(crate) through: Vec<String>,
     path_variable: String,
+    /// Commands have the environment of this process, too.
+    inherits: bool,
+    /// How long [`House::wait`] waits, as on the command line.
+    patience: String,
     /// Where the programs are.
     pub(crate) programs: PathBuf,
     pub(crate) up: Option<Child>,
@@ -66,6 +73,8 @@ impl House {
             settings: vec!["state_dir = \"./state\"".to_owned()],
             through: Vec::new(),
             path_variable: PATH.to_owned(),
+            inherits: false,
+            patience: "60s".to_owned(),
             programs: programs::directory(),
             up: None,
             disks: Vec::new(),
@@ -132,7 +141,23 @@ impl House {
 
     /// Adds a service whose folder is `root`, which need not exist.
     pub fn add_service_at(&mut self, name: &str, root: PathBuf) {
-        let service = Service { driver: "local".to_owned(), root, options: Vec::new() };
+        let (driver, options) = ("local".to_owned(), Vec::new());
+        let service = Service { driver, root, has_root: true, options };
+        self.services.insert(name.to_owned(), service);
+        self.write_entries();
+    }
+
+    /// Adds a service whose storage is described by its options alone; where that is a folder of
+    /// this machine, `root` is it.
+    pub fn add_service_of(
+        &mut self,
+        name: &str,
+        driver: &str,
+        options: Vec<String>,
+        root: Option<PathBuf>,
+    ) {
+        let (driver, root) = (driver.to_owned(), root.unwrap_or_default());
+        let service = Service { driver, root, has_root: false, options };
         self.services.insert(name.to_owned(), service);
         self.write_entries();
     }
@@ -185,7 +210,7 @@ impl House {
         for (name, service) in &self.services {
             let (driver, options) = (&service.driver, service.options.join("\n"));
             // What is no folder has options of its own.
-            let is_folder = !service.root.as_os_str().is_empty();
+            let is_folder = service.has_root && !service.root.as_os_str().is_empty();
             let root = is_folder.then(|| format!("root = \"{}\"", service.root.display()));
             let root = root.unwrap_or_default();
             let section = format!("\n[services.{name}]\ndriver = \"{driver}\"\n{root}\n{options}");
@@ -206,6 +231,16 @@ impl House {
     /// Sets where programs of the system are looked for.
     pub fn set_path_variable(&mut self, value: &str) {
         value.clone_into(&mut self.path_variable);
+    }
+
+    /// Commands are run with the environment of this process, as a user of its programs would.
+    pub fn inherit_environment(&mut self) {
+        self.inherits = true;
+    }
+
+    /// Sets how long [`House::wait`] waits: `300s`.
+    pub fn set_patience(&mut self, limit: &str) {
+        limit.clone_into(&mut self.patience);
     }
 
     /// Everything is started by this program with its arguments.
@@ -246,6 +281,11 @@ impl House {
         is_mounted
     }
 
+    /// Where one of Onitu's programs is.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     // The commands.
 
     /// `onitu` with these arguments in this directory, and nothing else of the environment.
@@ -259,12 +299,14 @@ impl House {
             }
             None => Command::new(onitu),
         };
+        command.args(arguments).current_dir(self.path());
+        if self.inherits {
+            command.env_remove("ONITU_CONFIG").env_remove("ONITU_LOG");
+        } else {
+            let home = self.path().join("home");
+            command.env_clear().env("PATH", &self.path_variable).env("HOME", home);
+        }
         command
-            .args(arguments)
-            .current_dir(self.path())
-            .env_clear()
-            .env("PATH", &self.path_variable)
-            .env("HOME", self.path().join("home"))
             .env("XDG_RUNTIME_DIR", self.path().join("run"))
             .env("ONITU_BIN_DIR", self.path().join("bin"));
         command
@@ -328,7 +370,7 @@ impl House {
     /// `onitu wait`: returns when everything that was changed before this call is everywhere.
     #[track_caller]
     pub fn wait(&self) {
-        self.say(&["wait", "--timeout", "60s"]);
+        self.say(&["wait", "--timeout", &self.patience]);
     }
 
     // The folders.
@@ -347,7 +389,8 @@ impl House {
 
     #[track_caller]
     fn compare(&self, with_times: bool) {
-        let roots: Vec<&Path> = self.services.values().map(|it| it.root.as_path()).collect();
+        let roots = self.services.values().map(|it| it.root.as_path());
+        let roots: Vec<&Path> = roots.filter(|root| !root.as_os_str().is_empty()).collect();
         for other in &roots[1..] {
             let found = differences(roots[0], other, with_times);
             let first: Vec<String> = found.iter().take(20).cloned().collect();

@@ -18,11 +18,11 @@ mod running;
 mod tree;
 
 pub use condition::{eventually, found, soon, within};
-pub use crashes::{Crashes, Round};
+pub use crashes::{Cast, Crashes, Round};
 pub use files::{Files, inode, modified_ns, set_modified_ns};
 pub use house::House;
 pub use mount::SmallDisk;
 pub use must::Must;
 pub use process::{runs, signal_to, ticks, written_bytes};
 pub use rustix::process::Signal;
-pub use tree::{Thing, tree};
+pub use tree::{Thing, differences, tree};

@@ -53,11 +53,12 @@ fn name_of(pid: u32) -> Option<String> {
         "redis-server" => Some("redis".to_owned()),
         "onitu-core" => Some("core".to_owned()),
         "onitu-referee" => Some("referee".to_owned()),
-        _ if program.starts_with("onitu-driver-") => {
+        "onitu" => None,
+        // A driver's program, or the interpreter that runs it.
+        _ => {
             let at = arguments.iter().position(|it| *it == "--service")?;
             Some(format!("driver-{}", arguments.get(at + 1)?))
         }
-        _ => None,
     }
 }
 

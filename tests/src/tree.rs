@@ -72,7 +72,7 @@ fn look(path: &Path) -> Thing {
 }
 
 /// How the folder `other` differs from `one`, a line each.
-pub(crate) fn differences(one: &Path, other: &Path, with_times: bool) -> Vec<String> {
+pub fn differences(one: &Path, other: &Path, with_times: bool) -> Vec<String> {
     let (left, right) = (tree(one), tree(other));
     let mut lines = Vec::new();
     for (path, thing) in &left {

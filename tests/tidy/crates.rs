@@ -15,7 +15,9 @@ const PACKAGES_MAX: usize = 460;
 /// What is heavy, and so never compiled into a crate that doesn't use it.
 const STORE_AND_BUS: [&str; 2] = ["redis", "zeromq"];
 const SDKS: [&str; 2] = ["aws-sdk-s3", "rustls"];
-const CONFIGURATION: [&str; 3] = ["toml_edit", "annotate-snippets", "jiff"];
+const CONFIGURATION: [&str; 2] = ["toml_edit", "annotate-snippets"];
+/// Drivers have time zones, for the hours of `limit`.
+const ZONES: [&str; 1] = ["jiff"];
 
 fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
@@ -50,7 +52,9 @@ fn may_know(who: &str, whom: &str, only_in_tests: bool) -> bool {
         server if server.starts_with("onitu-test-") => false,
         "onitu-core-server" | "onitu-referee" | "onitu-plug" | "onitu" => whom == "onitu-core",
         "onitu-conformance" => {
-            whom == "onitu-plug" || (only_in_tests && whom.starts_with("onitu-driver-"))
+            // Core and the harness of real processes are for its program.
+            ["onitu-plug", "onitu-core", "onitu-tests"].contains(&whom)
+                || (only_in_tests && whom.starts_with("onitu-driver-"))
         }
         // Only what tests, tests everything.
         "onitu-sim" | "onitu-tests" => true,
@@ -79,15 +83,15 @@ fn every_crate_knows_only_whom_it_may() {
 fn heavy_parts_are_compiled_only_where_they_are_used() {
     let nothing_of = |groups: &[&[&'static str]]| groups.concat();
     let light = [
-        ("onitu-core", nothing_of(&[&STORE_AND_BUS, &CONFIGURATION, &["globset", "clap"]])),
+        ("onitu-core", nothing_of(&[&STORE_AND_BUS, &CONFIGURATION, &ZONES, &["globset", "clap"]])),
         ("onitu", nothing_of(&[&STORE_AND_BUS])),
-        ("onitu-referee", nothing_of(&[&CONFIGURATION])),
+        ("onitu-referee", nothing_of(&[&CONFIGURATION, &ZONES])),
         ("onitu-driver-local", nothing_of(&[&CONFIGURATION, &SDKS])),
         ("onitu-driver-dropbox", vec!["toml_edit", "annotate-snippets", "russh", "aws-sdk-s3"]),
         ("onitu-driver-s3", nothing_of(&[&CONFIGURATION, &["russh"]])),
         ("onitu-driver-sftp", nothing_of(&[&CONFIGURATION, &["rustls"]])),
-        ("onitu-sim", nothing_of(&[&STORE_AND_BUS, &CONFIGURATION])),
-        ("xtask", nothing_of(&[&STORE_AND_BUS, &CONFIGURATION, &["globset", "clap"]])),
+        ("onitu-sim", nothing_of(&[&STORE_AND_BUS, &CONFIGURATION, &ZONES])),
+        ("xtask", nothing_of(&[&STORE_AND_BUS, &CONFIGURATION, &ZONES, &["globset", "clap"]])),
     ];
     let mut wrong = Vec::new();
     for (name, heavy) in light {

@@ -39,7 +39,8 @@ struct Described {
     options: Vec<OptionSpec>,
 }
 
-/// Lists every driver beside the program or on `PATH`.
+/// Lists every driver beside the program or on `PATH`. One that hangs or answers rubbish is told like
+/// the others, after some seconds at most.
 pub fn run(context: &Context, args: &Args) -> anyhow::Result<ExitCode> {
     let installed = context.places().installed();
     if args.json {
@@ -76,7 +77,7 @@ fn text(installed: &Installed) -> String {
         Err(error) => format!("{name}  broken: {error}\n  {program}\n"),
         Ok(manifest) => {
             let mut text = format!(
-                "{name} {}  {}\n  {program}\n  can: {}\n",
+                "{name} {}  {}\n  {program}\n  {}\n",
                 manifest.version,
                 manifest.description,
                 abilities(manifest.abilities)
@@ -107,17 +108,21 @@ fn option_form(option: &OptionSpec) -> String {
     format!("{} ({kind}{need})", option.name)
 }
 
+/// What it can do, and what the engine works around, in words.
 fn abilities(abilities: Abilities) -> String {
     let all = [
-        (abilities.rename, "rename"),
-        (abilities.mtime, "mtime"),
-        (abilities.executable, "executable bit"),
-        (abilities.directories, "empty directories"),
-        (abilities.symlinks, "symbolic links"),
-        (abilities.tag_survives_rename, "recognize renamed files"),
-        (abilities.exact_names, "exact names"),
-        (abilities.trash, "trash"),
+        (abilities.rename, "renames in place", "no renames: content is sent again"),
+        (abilities.mtime, "keeps mtime", "no mtime"),
+        (abilities.executable, "keeps the executable bit", "no executable bit"),
+        (abilities.directories, "keeps empty directories", "no empty directories"),
+        (abilities.symlinks, "keeps symbolic links", "no symbolic links"),
+        (abilities.tag_survives_rename, "knows renamed files again", "takes renamed files for new"),
+        (abilities.exact_names, "exact names", "no exact names: `a` and `A` are one"),
+        (abilities.trash, "keeps a trash", "no trash"),
     ];
-    let can: Vec<_> = all.iter().filter(|(can, _)| *can).map(|(_, name)| *name).collect();
-    if can.is_empty() { "nothing of its own".to_owned() } else { can.join(", ") }
+    let told = |wanted: bool| -> Vec<&str> {
+        let chosen = all.iter().filter(|(can, ..)| *can == wanted);
+        chosen.map(|(can, is, isnt)| if *can { *is } else { *isnt }).collect()
+    };
+    [told(true), told(false)].concat().join(", ")
 }

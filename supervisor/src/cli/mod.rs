@@ -10,6 +10,7 @@ mod approve;
 mod auth;
 mod check;
 mod conflicts;
+mod driver;
 mod drivers;
 mod explain;
 mod ls;
@@ -99,6 +100,8 @@ enum Command {
     Auth(auth::Args),
     /// Lists the installed drivers with their options and abilities.
     Drivers(drivers::Args),
+    /// Tries an installed driver.
+    Driver(driver::Args),
     /// Runs a program that ends with its parent; how the supervisor starts every process.
     #[command(hide = true)]
     Tied(tied::Args),
@@ -146,6 +149,7 @@ fn run(line: &CommandLine) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(context, args),
         Command::Auth(args) => auth::run(context, args),
         Command::Drivers(args) => drivers::run(context, args),
+        Command::Driver(args) => driver::run(context, args),
         Command::Tied(args) => tied::run(args),
     }
 }

@@ -162,17 +162,68 @@ fn a_command_finds_the_instance_while_the_configuration_is_wrong() {
     assert!(place.answer(&["pause", "nas"]).contains("Onitu isn't running"));
 }
 
+/// What `onitu` says that stands beside the place's drivers, without those that are built.
+fn beside_drivers(place: &Place, arguments: &[&str]) -> String {
+    let own = place.path().join("bin/onitu");
+    std::fs::copy(env!("CARGO_BIN_EXE_onitu"), &own).unwrap();
+    let output = std::process::Command::new(own).args(arguments).env("PATH", "/bin").output();
+    place.shown(&output.unwrap())
+}
+
+#[test]
+fn what_a_driver_cant_do_is_told_in_words_and_rubbish_or_silence_stops_nothing() {
+    let place = Place::new();
+    let lacks = ["rename", "mtime", "symlinks", "exact_names"];
+    let bucket = place.read("bin/onitu-driver-local").replace("\"local\"", "\"bucket\"");
+    let bucket = lacks.iter().fold(bucket, |text, lack| {
+        text.replace(&format!("\"{lack}\":true"), &format!("\"{lack}\":false"))
+    });
+    place.program("onitu-driver-bucket", bucket.trim_start_matches("#!/bin/sh\n"));
+    place.program("onitu-driver-rubbish", "echo '{\"name\": 3}'");
+    place.program("onitu-driver-silent", "exec sleep 60");
+    let told = beside_drivers(&place, &["drivers"]);
+    for part in [
+        "\n  keeps the executable bit, keeps empty directories, knows renamed files again, keeps a \
+         trash, no renames: content is sent again, no mtime, no symbolic links, no exact names: `a` \
+         and `A` are one\n",
+        "rubbish  broken: what `[place]/bin/onitu-driver-rubbish manifest` prints is no manifest: ",
+        "silent  broken: `[place]/bin/onitu-driver-silent manifest` gave no answer within 5 s",
+        "\nlocal 1.0  A folder of this machine\n",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+}
+
+#[test]
+fn a_suite_that_isnt_installed_is_told_with_the_remedy() {
+    let place = Place::new();
+    insta::assert_snapshot!(beside_drivers(&place, &["driver", "test", "local"]), @r#"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: the suite `onitu-conformance` isn't installed beside `onitu`
+    hint: `make install` puts it there
+    "#);
+}
+
+#[test]
+fn the_suite_gets_the_rest_of_the_command_line_and_its_exit_code_is_told() {
+    let place = Place::new();
+    place.program("onitu-conformance", "echo \"$@\"; exit 3");
+    for line in [&["local", "--help"][..], &["local", "--option", "a=b", "-v"], &["--json", "x"]] {
+        let told = beside_drivers(&place, &[&["driver", "test"], line].concat());
+        assert_eq!(
+            told,
+            format!("exit code: 3\n----- stdout -----\n{}\n----- stderr -----\n", line.join(" "))
+        );
+    }
+}
+
 #[test]
 fn drivers_are_listed_and_a_broken_one_with_its_error() {
     let place = Place::new();
     place.program("onitu-driver-broken", "echo 'no library' >&2; exit 1");
-    let shown = |arguments: &[&str]| {
-        // Beside the built program there may be built drivers.
-        let own = place.path().join("bin/onitu");
-        std::fs::copy(env!("CARGO_BIN_EXE_onitu"), &own).unwrap();
-        let output = std::process::Command::new(own).args(arguments).env("PATH", "/bin").output();
-        place.shown(&output.unwrap())
-    };
+    let shown = |arguments: &[&str]| beside_drivers(&place, arguments);
     insta::assert_snapshot!(shown(&["drivers"]), @r#"
     exit code: 0
     ----- stdout -----
@@ -181,7 +232,7 @@ fn drivers_are_listed_and_a_broken_one_with_its_error() {
 
     local 1.0  A folder of this machine
       [place]/bin/onitu-driver-local
-      can: rename, mtime, executable bit, empty directories, symbolic links, recognize renamed files, exact names, trash
+      renames in place, keeps mtime, keeps the executable bit, keeps empty directories, keeps symbolic links, knows renamed files again, exact names, keeps a trash
       root (folder, required)  The folder.
 
     ----- stderr -----

@@ -63,15 +63,24 @@
 pub mod cases;
 mod folder;
 mod hearing;
+mod installed;
+#[cfg(feature = "program")]
+pub mod program;
 mod promise;
+mod remote;
+mod roll;
 mod runner;
 mod scene;
 mod subject;
 mod suite;
 mod through;
+mod yard;
 
 pub use folder::{Anywhere, Folder, Ground};
+pub use installed::{FOLDER, FRESH, Installed, Storage, Template, install};
 pub use promise::{Broken, Promise, Verdict};
+pub use remote::{Process, Remote, RemoteSink, RemoteSource, exercise};
+pub use roll::{Case, roll};
 pub use runner::{keep, verdict};
 pub use scene::{Scene, at, file};
 pub use subject::{Door, Subject};

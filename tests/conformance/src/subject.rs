@@ -34,6 +34,12 @@ pub trait Subject: Sized + Send + Sync + 'static {
     /// The driver's options for this storage, as they stand in `entries.toml`.
     fn options(&self) -> Value;
 
+    /// Whether the driver takes these options, whatever they lead to.
+    fn takes(&self, options: Value) -> impl Future<Output = bool> + Send {
+        let taken = <Self::Plug as Plug>::Options::deserialize(options).is_ok();
+        std::future::ready(taken)
+    }
+
     /// Opens the storage as the runtime does. `known` as in [`Setting::known`].
     fn connect(&self, known: bool) -> impl Future<Output = Result<Self::Plug, Fault>> + Send {
         let options = <Self::Plug as Plug>::Options::deserialize(self.options());

@@ -15,13 +15,17 @@
 #[macro_export]
 macro_rules! suite {
     ($subject:ty) => {
-        $crate::suite! { @room $subject, attributes:
+        $crate::suite! { @each (@room $subject) }
+    };
+    // Everything that is done with each case is told here which cases there are.
+    (@each ($($with:tt)*)) => {
+        $crate::suite! { $($with)*, attributes:
             attributes_are_set_and_the_bytes_stay
             the_executable_bit_can_be_taken_away
             attributes_of_another_state_are_left_alone
             attributes_of_what_is_gone_are_changed
         }
-        $crate::suite! { @room $subject, connecting:
+        $crate::suite! { $($with)*, connecting:
             a_storage_that_is_there_passes_its_check
             a_new_connection_finds_the_same_states
             a_missing_storage_is_unavailable_and_not_created
@@ -30,7 +34,7 @@ macro_rules! suite {
             a_known_storage_without_its_marker_is_unavailable
             leftovers_of_a_crash_are_out_of_sight
         }
-        $crate::suite! { @room $subject, crowds:
+        $crate::suite! { $($with)*, crowds:
             two_hundred_files_placed_at_once_are_all_whole
             fifty_readers_of_one_file_all_read_it_whole
             neighbours_dont_disturb_each_other
@@ -38,7 +42,7 @@ macro_rules! suite {
             an_edit_in_the_last_instant_is_not_lost
             a_file_made_in_the_last_instant_is_not_lost
         }
-        $crate::suite! { @room $subject, directories:
+        $crate::suite! { $($with)*, directories:
             a_directory_is_made_with_its_parents
             a_directory_that_is_there_is_fine
             an_unexpected_file_is_no_directory
@@ -46,7 +50,7 @@ macro_rules! suite {
             an_expected_file_gives_way_to_a_directory
             no_directory_is_made_below_a_file
         }
-        $crate::suite! { @room $subject, links:
+        $crate::suite! { $($with)*, links:
             a_link_is_told_as_a_link
             a_link_reads_as_its_targets_text
             a_link_is_placed_with_its_text
@@ -58,7 +62,7 @@ macro_rules! suite {
             a_link_is_renamed_as_a_link
             a_link_that_cant_be_kept_is_refused
         }
-        $crate::suite! { @room $subject, listing:
+        $crate::suite! { $($with)*, listing:
             an_empty_storage_has_an_empty_listing
             a_missing_directory_is_not_found
             a_file_is_not_a_directory
@@ -72,7 +76,7 @@ macro_rules! suite {
             an_impossible_name_is_a_problem_and_ends_nothing
             a_strange_thing_is_a_problem_in_a_listing
         }
-        $crate::suite! { @room $subject, looking:
+        $crate::suite! { $($with)*, looking:
             nothing_is_where_nothing_was_written
             nothing_is_below_a_file
             the_root_is_a_directory
@@ -87,7 +91,7 @@ macro_rules! suite {
             a_tag_survives_a_rename
             a_strange_thing_is_unsupported
         }
-        $crate::suite! { @room $subject, manifest:
+        $crate::suite! { $($with)*, manifest:
             the_manifest_is_the_same_each_time
             the_drivers_name_is_lower_case
             the_description_is_one_line
@@ -100,7 +104,7 @@ macro_rules! suite {
             the_options_in_use_are_in_the_manifest
             a_connection_has_no_ability_that_the_manifest_denies
         }
-        $crate::suite! { @room $subject, names:
+        $crate::suite! { $($with)*, names:
             hostile_names_arrive_byte_for_byte_or_are_refused
             hostile_names_are_as_good_as_directories
             a_name_of_255_bytes_arrives_or_is_refused
@@ -109,7 +113,7 @@ macro_rules! suite {
             names_that_differ_in_case_are_two_files
             composed_and_decomposed_letters_are_two_files
         }
-        $crate::suite! { @room $subject, placing:
+        $crate::suite! { $($with)*, placing:
             missing_parents_are_made
             placing_tells_the_state_that_is_there
             a_placed_file_has_its_mtime
@@ -127,7 +131,7 @@ macro_rules! suite {
             a_parent_that_is_a_file_is_not_a_directory
             a_reader_never_sees_a_half_placed_file
         }
-        $crate::suite! { @room $subject, reading:
+        $crate::suite! { $($with)*, reading:
             what_was_placed_is_read_back
             reading_begins_at_the_offset
             no_chunk_is_larger_than_asked
@@ -140,7 +144,7 @@ macro_rules! suite {
             a_change_before_the_end_is_told_at_the_end
             a_directory_is_not_read
         }
-        $crate::suite! { @room $subject, removing:
+        $crate::suite! { $($with)*, removing:
             the_expected_file_is_removed
             removing_what_is_already_gone_succeeds
             another_state_is_not_removed
@@ -150,7 +154,7 @@ macro_rules! suite {
             what_was_removed_goes_to_the_trash
             the_root_is_not_removed
         }
-        $crate::suite! { @room $subject, renaming:
+        $crate::suite! { $($with)*, renaming:
             a_renamed_file_keeps_its_bytes
             missing_parents_of_the_new_name_are_made
             another_state_is_not_renamed
@@ -161,7 +165,7 @@ macro_rules! suite {
             nothing_is_renamed_below_a_file
             a_rename_that_isnt_possible_is_refused
         }
-        $crate::suite! { @room $subject, twins:
+        $crate::suite! { $($with)*, twins:
             a_twin_is_not_what_stands
             names_are_listed_as_they_were_made
             a_twin_is_not_placed
@@ -173,7 +177,7 @@ macro_rules! suite {
             a_twin_of_the_drivers_own_names_is_refused
             hints_are_spelled_as_names_were_made
         }
-        $crate::suite! { @room $subject, trash:
+        $crate::suite! { $($with)*, trash:
             the_trash_tells_what_it_holds
             the_trash_comes_in_pages_newest_first
             the_trash_tells_what_stood_below_a_path
@@ -186,7 +190,7 @@ macro_rules! suite {
             what_has_left_the_trash_is_not_found
             a_link_is_restored_as_a_link
         }
-        $crate::suite! { @room $subject, watching:
+        $crate::suite! { $($with)*, watching:
             a_users_edits_are_hinted_at
             a_users_rename_is_hinted_at_under_both_names
             a_renamed_directory_is_hinted_at_as_a_whole
@@ -198,7 +202,7 @@ macro_rules! suite {
             the_watch_goes_on_until_dropped
             a_watch_can_be_set_again
         }
-        $crate::suite! { @room $subject, writing:
+        $crate::suite! { $($with)*, writing:
             a_sink_is_invisible_until_it_is_placed
             a_sink_that_is_dropped_leaves_nothing_under_a_users_name
             a_dropped_replacement_leaves_the_old_file
@@ -210,6 +214,15 @@ macro_rules! suite {
             no_space_is_told_and_loses_nothing
             the_drivers_own_names_are_refused
         }
+    };
+    (@name $roll:ident $subject:ty, $room:ident: $($case:ident)*) => {
+        $(
+            $roll.push($crate::Case {
+                room: stringify!($room),
+                name: stringify!($case),
+                run: || Box::pin($crate::verdict::<$subject, _>($crate::cases::$room::$case)),
+            });
+        )*
     };
     (@room $subject:ty, $room:ident: $($case:ident)*) => {
         $(

@@ -48,10 +48,16 @@ impl Apart {
     }
 
     /// Edits each of the files on two sides, each user without knowing of the other.
-    pub(super) fn edit(&mut self, house: &House, users: &mut Users, rng: &mut Rng) -> String {
+    pub(super) fn edit(
+        &mut self,
+        house: &House,
+        folders: &[String],
+        users: &mut Users,
+        rng: &mut Rng,
+    ) -> String {
         let mut told = Vec::new();
         for path in self.paths.clone() {
-            let mut services = house.services();
+            let mut services = folders.to_vec();
             rng.shuffle(&mut services);
             let (one, other) = (&services[0], &services[1]);
             let is_removed = rng.u32(0..5) == 0;

@@ -24,8 +24,8 @@ use crate::condition::pass;
 use crate::{Files, House, soon};
 
 const SERVICES: [&str; 3] = ["a", "b", "c"];
-/// Redis, Core, Referee, the supervisor, and a driver for each service.
-const PROCESSES: usize = 4 + SERVICES.len();
+/// Redis, Core, Referee and the supervisor: beside them there is a driver for each service.
+const OTHERS: usize = 4;
 const EDITS: std::ops::Range<usize> = 4..30;
 const KILLS: std::ops::Range<usize> = 1..4;
 /// Longest pause between two steps of a round, and before a supervisor is started again.
@@ -34,12 +34,23 @@ const DOWN_MS_MAX: u64 = 400;
 /// So many of a thousand rounds have files that are edited on two sides at once.
 const APART_PER_MILLE: u32 = 250;
 
+/// Who takes part in the rounds.
+#[derive(Debug, Clone)]
+pub struct Cast {
+    /// At least two services whose folders users edit; all of them must be alike afterwards.
+    pub folders: Vec<String>,
+    /// Services whose drivers are killed, the first most often. If there are none, whatever runs
+    /// may be killed.
+    pub victims: Vec<String>,
+}
+
 /// A house that is put through rounds of crashes.
 #[derive(Debug)]
 pub struct Crashes {
     // Before the house: it looks at folders that go with it.
     watcher: Watcher,
     house: House,
+    cast: Cast,
     users: Users,
     seed: u64,
     rounds: u64,
@@ -73,12 +84,19 @@ impl Crashes {
         // On a busy disk a killed Redis loses commits that it had acknowledged, and what was deleted
         // meanwhile may come back: that is promised to nobody, and no matter of these rounds.
         house.keep_state_in_memory();
+        let folders = SERVICES.iter().map(|name| (*name).to_owned()).collect();
+        Crashes::over(house, Cast { folders, victims: Vec::new() }, seed)
+    }
+
+    /// The same with a house of another kind, which doesn't run yet.
+    pub fn over(mut house: House, cast: Cast, seed: u64) -> Crashes {
         house.up();
         house.wait();
-        let users = Users::new(&house.files(SERVICES[0]));
-        let roots = SERVICES.iter().map(|name| house.root(name).to_owned()).collect();
+        let users = Users::new(&house.files(&cast.folders[0]));
+        let roots = cast.folders.iter().map(|name| house.root(name).to_owned()).collect();
         house.wait();
-        Crashes { watcher: Watcher::new(roots), house, users, seed, rounds: 0, steps: Vec::new() }
+        let watcher = Watcher::new(roots);
+        Crashes { watcher, house, cast, users, seed, rounds: 0, steps: Vec::new() }
     }
 
     /// One round; panics with what is wrong afterwards.
@@ -88,7 +106,8 @@ impl Crashes {
         let mut rng = Rng::with_seed(self.seed.wrapping_mul(1_000_003).wrapping_add(self.rounds));
         // Of their own, so that edits don't depend on how often a process was there to be killed.
         let mut moments = rng.fork();
-        let owners = Owners::deal(&self.house.services(), &mut rng);
+        let folders = self.cast.folders.clone();
+        let owners = Owners::deal(&folders, &mut rng);
         let mut apart = (rng.u32(0..1000) < APART_PER_MILLE).then(|| self.part(&mut rng));
         let mut round = Round {
             edits: 0,
@@ -96,11 +115,11 @@ impl Crashes {
             settled_after: Duration::ZERO,
             has_apart: apart.is_some(),
         };
-        for step in steps(&self.house.services(), apart.is_some(), &mut moments) {
+        for step in steps(&self.cast, apart.is_some(), &mut moments) {
             let done = match step {
                 Step::Edit => {
                     round.edits += 1;
-                    self.users.edit(&self.house, &self.watcher, &owners, &mut rng)
+                    self.users.edit(&self.house, &folders, &self.watcher, &owners, &mut rng)
                 }
                 Step::Kill(victim) => {
                     let killed = self.kill(&victim, &mut moments);
@@ -108,7 +127,7 @@ impl Crashes {
                     format!("killed {killed}")
                 }
                 Step::Apart => match &mut apart {
-                    Some(apart) => apart.edit(&self.house, &mut self.users, &mut rng),
+                    Some(apart) => apart.edit(&self.house, &folders, &mut self.users, &mut rng),
                     None => continue,
                 },
             };
@@ -124,7 +143,7 @@ impl Crashes {
 
     /// Makes what will be edited on two sides.
     fn part(&mut self, rng: &mut Rng) -> Apart {
-        let files = self.house.files(SERVICES[0]);
+        let files = self.house.files(&self.cast.folders[0]);
         let apart = Apart::new(&files, &mut self.users, &self.watcher, rng);
         self.house.wait();
         apart
@@ -140,24 +159,36 @@ impl Crashes {
     }
 
     fn verify(&self, apart: Option<&Apart>) {
-        for service in SERVICES {
+        for service in &self.cast.folders {
             let files = self.house.files(service);
             let mut wrong = self.users.differences(&files);
             wrong.extend(apart.iter().flat_map(|apart| apart.differences(&files)));
             wrong.truncate(20);
             assert!(wrong.is_empty(), "in `{service}`:\n  {}", wrong.join("\n  "));
         }
-        self.house.assert_alike();
+        self.assert_alike();
         let wrong = self.watcher.wrong();
         assert!(wrong.is_empty(), "incomplete under a user's name:\n  {}", wrong.join("\n  "));
-        soon("nothing runs but what should", || self.house.left().len() == PROCESSES);
+        if self.cast.victims.is_empty() {
+            let count = OTHERS + self.house.services().len();
+            soon("nothing runs but what should", || self.house.left().len() == count);
+        }
         if apart.is_some() {
-            Apart::end(&self.house.files(SERVICES[1]));
+            Apart::end(&self.house.files(&self.cast.folders[1]));
             self.house.wait();
-            self.house.assert_alike();
+            self.assert_alike();
         }
         assert_eq!(self.house.json(&["conflicts", "--json"]), serde_json::json!([]));
         assert_eq!(self.house.status()["conflicts"], 0);
+    }
+
+    /// A driver that others have written may not keep times.
+    fn assert_alike(&self) {
+        if self.cast.victims.is_empty() {
+            self.house.assert_alike();
+        } else {
+            self.house.assert_same_contents();
+        }
     }
 
     /// Bytes that users have written so far, and files that were read to see that they are whole.
@@ -177,18 +208,28 @@ impl Crashes {
     }
 
     /// Stops the house in order, which must leave nothing.
-    pub fn end(mut self) {
+    pub fn end(self) {
+        drop(self.stop());
+    }
+
+    /// The same, and leaves the house where it is.
+    pub fn stop(mut self) -> House {
         drop(self.watcher);
         self.house.stop();
+        self.house
     }
 }
 
 /// What happens in a round, in order. It begins with an edit, so that there is something to travel.
-fn steps(services: &[String], has_apart: bool, rng: &mut Rng) -> Vec<Step> {
+fn steps(cast: &Cast, has_apart: bool, rng: &mut Rng) -> Vec<Step> {
     let mut steps: Vec<Step> = (1..rng.usize(EDITS)).map(|_| Step::Edit).collect();
     for _ in 0..rng.usize(KILLS) {
         let at = rng.usize(0..=steps.len());
-        steps.insert(at, Step::Kill(Victim::any(services, rng)));
+        let victim = match &cast.victims[..] {
+            [] => Victim::any(&cast.folders, rng),
+            drivers => Victim::driver_of(drivers, rng),
+        };
+        steps.insert(at, Step::Kill(victim));
     }
     if has_apart {
         let at = rng.usize(0..=steps.len());

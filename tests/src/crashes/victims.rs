@@ -19,6 +19,12 @@ pub(super) enum Victim {
 }
 
 impl Victim {
+    /// The driver of one of these services, the first of them most often.
+    pub(super) fn driver_of(services: &[String], rng: &mut Rng) -> Victim {
+        let at = if rng.bool() { 0 } else { rng.usize(0..services.len()) };
+        Victim::One(format!("driver-{}", services[at]))
+    }
+
     /// A random one.
     pub(super) fn any(services: &[String], rng: &mut Rng) -> Victim {
         match rng.u32(0..20) {

@@ -5,12 +5,9 @@
 //! abilities. So these cases look at words and at consistency. Whether the driver can really do
 //! what it claims is asked by all the other rooms.
 
-#![expect(clippy::unused_async, reason = "all cases are called alike")]
-
 use std::collections::BTreeSet;
 
 use onitu_plug::{Manifest, OptionKind, PROTOCOL_VERSION, Plug};
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::promise::{Promise, Verdict, require, same};
@@ -128,7 +125,7 @@ pub async fn only_what_may_be_left_out_has_a_default<S: Subject>(scene: Scene<S>
 /// good configuration is refused or a bad one starts.
 pub async fn required_options_are_required<S: Subject>(scene: Scene<S>) -> Promise {
     let requires = of(&scene).options.iter().any(|option| option.required);
-    let taken = <S::Plug as Plug>::Options::deserialize(json!({})).is_ok();
+    let taken = scene.subject.takes(json!({})).await;
     require!(taken != requires, "requires options: {requires}, does without: {taken}");
     Ok(Verdict::Kept)
 }

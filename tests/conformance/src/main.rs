@@ -1,0 +1,5 @@
+//! `onitu-conformance`: started by `onitu driver test`.
+
+fn main() -> std::process::ExitCode {
+    onitu_conformance::program::main()
+}
