@@ -71,6 +71,18 @@ impl Bucket {
         if refusal.is_unmet() { changed(path) } else { refusal.fault("write", path) }
     }
 
+    /// As [`Self::close`] where something was to be copied there, which may lie in an archive.
+    async fn close_copy(
+        &self,
+        (from, key): (&Path, &str),
+        to: &Path,
+        way: &Way,
+        refusal: &Refusal,
+    ) -> Fault {
+        let fault = self.close(to, way, refusal).await;
+        if refusal.is_archived() { self.refused(refusal, "copy", from, key).await } else { fault }
+    }
+
     /// Removes the marker of an empty directory.
     async fn unmark(&self, path: &Path) -> Result<(), Fault> {
         let marker = self.keys.directory(path);
@@ -174,11 +186,16 @@ impl Bucket {
         }
         let object = self.expect_file(from, expect_from).await?;
         let way = self.clear(to, expect_to, Why::Replaced).await?;
+        if matches!(way.replaced, Some((_, Buried::Version))) {
+            // Should `from` turn out to have changed, it couldn't be put back.
+            let text = format!("can't replace `{to}` by a rename: it is in an archive");
+            return Err(Fault::new(FaultKind::Unsupported, text));
+        }
         let source = self.keys.file(from);
         let copied = self.copy((&source, &object), &way.key, &way.expect).await;
         let state = match copied {
             Ok(state) => state,
-            Err(refusal) => return Err(self.close(to, &way, &refusal).await),
+            Err(refusal) => return Err(self.close_copy((from, &source), to, &way, &refusal).await),
         };
         self.mark_parent(to).await;
         self.mark_parent(from).await;
@@ -198,10 +215,10 @@ impl Bucket {
         if object.state().tag != state.tag || self.delete(&way.key, &object).await.is_err() {
             return;
         }
-        if let Some((object, buried)) = &way.replaced {
-            let copied = self.copy((&buried.key, object), &way.key, &Expect::Nothing).await;
+        if let Some((object, Buried::Copy(copy))) = &way.replaced {
+            let copied = self.copy((copy, object), &way.key, &Expect::Nothing).await;
             if copied.is_ok() {
-                let _ = self.requests.delete(&buried.key, &Expect::Anything).await;
+                let _ = self.requests.delete(copy, &Expect::Anything).await;
             }
         }
         self.recent.forget(to);
@@ -274,15 +291,7 @@ impl Bucket {
                 self.recent.keep_own(&way.key, Some(state.tag));
                 Ok(state)
             }
-            Err(refusal) => Err(self.close(path, &way, &refusal).await),
-        }
-    }
-
-    /// Asks for an archived object to be made readable; it takes hours, and may be asked again.
-    pub(crate) async fn thaw(&self, key: &str) {
-        const DAYS: i32 = 7;
-        if let Err(refusal) = self.requests.restore(key, DAYS).await {
-            tracing::debug!("{}", refusal.fault("ask to restore", key));
+            Err(refusal) => Err(self.close_copy((path, &key), path, &way, &refusal).await),
         }
     }
 }

@@ -1,27 +1,23 @@
 //! The connection: each request in the driver's own words, with nothing decided here.
 
-use std::fmt::Write;
-use std::sync::Arc;
-use std::time::Duration;
+mod parts;
 
-use aws_config::BehaviorVersion;
-use aws_config::meta::region::RegionProviderChain;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{
-    Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart, Delete,
-    EncodingType, ObjectIdentifier, ServerSideEncryption, StorageClass,
+    BucketVersioningStatus, ChecksumAlgorithm, ChecksumMode, ChecksumType, Delete, EncodingType,
+    GlacierJobParameters, ObjectIdentifier, RestoreRequest, ServerSideEncryption, StorageClass,
+    Tier,
 };
 use aws_smithy_types::base64;
-use onitu_plug::{Bytes, Checksum};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use futures_util::future::BoxFuture;
+use onitu_plug::{Bytes, Calls, Checksum};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::fault::Refusal;
 use crate::options::Options;
@@ -34,11 +30,6 @@ const REQUESTS_MAX: usize = 64;
 const BUFFER_BYTES: u64 = 64 * 1024 * 1024;
 /// The unit in which they are counted.
 const BUFFER_UNIT: u64 = 4 * 1024;
-/// A request is tried so often in all before anybody hears that it failed.
-const ATTEMPTS: u32 = 3;
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// Until an answer begins; a copy of gigabytes takes its time.
-const ANSWER_LIMIT: Duration = Duration::from_mins(2);
 
 /// What must stand under a key for a request to have an effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,12 +66,19 @@ pub(crate) struct Object {
 /// How an object is described to other programs that read the bucket.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Label {
+    /// It is a user's file, for which the storage class is meant.
+    pub(crate) is_file: bool,
     /// In nanoseconds since 1970.
     pub(crate) mtime_ns: Option<i64>,
     pub(crate) checksum: Option<Checksum>,
 }
 
 impl Label {
+    /// Of a file of which nothing more is to be told.
+    pub(crate) fn of_file() -> Self {
+        Self { is_file: true, ..Self::default() }
+    }
+
     fn metadata(&self) -> impl Iterator<Item = (&'static str, String)> {
         // As rclone writes it: seconds with a fraction.
         let mtime = self.mtime_ns.map(|ns| {
@@ -98,7 +96,7 @@ pub(crate) struct Requests {
     storage_class: Option<StorageClass>,
     encryption: Option<ServerSideEncryption>,
     kms_key_id: Option<String>,
-    under_way: Semaphore,
+    calls: Calls,
     buffers: Arc<Semaphore>,
 }
 
@@ -109,49 +107,15 @@ pub(crate) fn etag(text: Option<&str>) -> Option<String> {
 }
 
 impl Requests {
-    /// Finds region and credentials as the AWS tools do, unless the options have them. Sends
-    /// nothing to the bucket yet.
-    pub(crate) async fn new(options: &Options) -> Self {
-        let region = RegionProviderChain::first_try(options.region.clone().map(Region::new));
-        let region = match options.endpoint {
-            Some(_) => region.or_else(Region::new("us-east-1")),
-            None => region.or_default_provider().or_else(Region::new("us-east-1")),
-        };
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region);
-        if let Some(profile) = &options.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let (Some(id), Some(key)) = (&options.access_key_id, &options.secret_access_key) {
-            let token = options.session_token.as_ref().map(|token| token.reveal().to_owned());
-            loader = loader.credentials_provider(Credentials::new(
-                id.reveal(),
-                key.reveal(),
-                token,
-                None,
-                "entries.toml",
-            ));
-        }
-        let limits = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_LIMIT)
-            .read_timeout(ANSWER_LIMIT)
-            .build();
-        let mut config = aws_sdk_s3::config::Builder::from(&loader.load().await)
-            .force_path_style(options.path_style.unwrap_or(options.endpoint.is_some()))
-            // What is not asked for, other servers than Amazon's often don't understand.
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(limits);
-        if let Some(endpoint) = &options.endpoint {
-            config = config.endpoint_url(endpoint);
-        }
+    /// About the bucket that the options name.
+    pub(crate) fn new(client: Client, options: &Options) -> Self {
         Self {
-            client: Client::from_conf(config.build()),
+            client,
             bucket: options.bucket.clone(),
             storage_class: options.storage_class.as_deref().map(StorageClass::from),
             encryption: options.encryption.as_deref().map(ServerSideEncryption::from),
             kms_key_id: options.kms_key_id.clone(),
-            under_way: Semaphore::new(REQUESTS_MAX),
+            calls: Calls::new(REQUESTS_MAX),
             buffers: Arc::new(Semaphore::new((BUFFER_BYTES / BUFFER_UNIT) as usize)),
         }
     }
@@ -161,8 +125,53 @@ impl Requests {
         &self.bucket
     }
 
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.under_way.acquire().await.ok()
+    /// Sends a request as often as [`Calls`] thinks right. In a box: the SDK's futures are large and
+    /// deep, and would be so within all others.
+    fn run<'a, T, E, F>(
+        &'a self,
+        request: impl Fn() -> F + Send + Sync + 'a,
+    ) -> BoxFuture<'a, Result<T, Refusal>>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'a,
+        T: Send + 'a,
+        E: 'a,
+        Refusal: From<E>,
+    {
+        Box::pin(async move {
+            let last = Mutex::new(None);
+            let sent = self.calls.run(|| async {
+                match request().await.map_err(Refusal::from) {
+                    Err(refusal) if refusal.may_pass() => {
+                        let fault = refusal.fault("ask about", &self.bucket);
+                        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+                        Err(fault)
+                    }
+                    told => Ok(told),
+                }
+            });
+            let sent = sent.await;
+            let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+            // Without a refusal of its own, it wasn't sent at all.
+            sent.unwrap_or_else(|fault| Err(last.unwrap_or_else(|| Refusal::patience(&fault))))
+        })
+    }
+
+    /// Sends a request that must not be sent twice.
+    async fn once<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, Refusal>
+    where
+        Refusal: From<E>,
+    {
+        let mut last = None;
+        let sent = self.calls.once(async {
+            request.await.map_err(|error| {
+                let refusal = Refusal::from(error);
+                let fault = refusal.fault("ask about", &self.bucket);
+                last = Some(refusal);
+                fault
+            })
+        });
+        let sent = sent.await;
+        sent.map_err(|fault| last.unwrap_or_else(|| Refusal::patience(&fault)))
     }
 
     fn units(bytes: u64) -> u32 {
@@ -181,9 +190,9 @@ impl Requests {
 
     /// What stands under the key; [`None`] if nothing, or no bucket: an answer to `HEAD` doesn't say.
     pub(crate) async fn head(&self, key: &str) -> Result<Option<Object>, Refusal> {
-        let _turn = self.turn().await;
         let head = self.client.head_object().bucket(&self.bucket).key(key);
-        match head.checksum_mode(ChecksumMode::Enabled).send().await.map_err(Refusal::from) {
+        let head = head.checksum_mode(ChecksumMode::Enabled);
+        match self.run(|| head.clone().send()).await {
             Ok(found) => Ok(Some(Object {
                 etag: etag(found.e_tag()).unwrap_or_default(),
                 size: found.content_length().and_then(|it| it.try_into().ok()).unwrap_or(0),
@@ -204,11 +213,11 @@ impl Requests {
         range: Option<(u64, u64)>,
         expect: &Expect,
     ) -> Result<GetObjectOutput, Refusal> {
-        let _turn = self.turn().await;
         let range = range.map(|(from, to)| format!("bytes={from}-{to}"));
         let (matches, _) = expect.headers();
         let get = self.client.get_object().bucket(&self.bucket).key(key).set_range(range);
-        get.set_if_match(matches).send().await.map_err(Refusal::from)
+        let get = get.set_if_match(matches);
+        self.run(|| get.clone().send()).await
     }
 
     /// Writes an object at once; its `ETag`.
@@ -219,26 +228,27 @@ impl Requests {
         label: &Label,
         expect: &Expect,
     ) -> Result<Option<String>, Refusal> {
-        let _turn = self.turn().await;
-        let (matches, none) = expect.headers();
-        let mut put = self
-            .client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .set_storage_class(self.storage_class.clone())
-            .set_server_side_encryption(self.encryption.clone())
-            .set_ssekms_key_id(self.kms_key_id.clone())
-            .set_checksum_algorithm(label.checksum.map(|_| ChecksumAlgorithm::Sha1))
-            .set_checksum_sha1(label.checksum.map(|sum| base64::encode(sum.0)))
-            .set_if_match(matches)
-            .set_if_none_match(none)
-            .body(ByteStream::from(body));
-        for (name, value) in label.metadata() {
-            put = put.metadata(name, value);
-        }
-        let put = put.send().await.map_err(Refusal::from)?;
-        Ok(etag(put.e_tag()))
+        let put = self.run(|| {
+            let (matches, none) = expect.headers();
+            let mut put = self
+                .client
+                .put_object()
+                .bucket(&self.bucket)
+                .key(key)
+                .set_storage_class(self.storage_class.clone().filter(|_| label.is_file))
+                .set_server_side_encryption(self.encryption.clone())
+                .set_ssekms_key_id(self.kms_key_id.clone())
+                .set_checksum_algorithm(label.checksum.map(|_| ChecksumAlgorithm::Sha1))
+                .set_checksum_sha1(label.checksum.map(|sum| base64::encode(sum.0)))
+                .set_if_match(matches)
+                .set_if_none_match(none)
+                .body(ByteStream::from(body.clone()));
+            for (name, value) in label.metadata() {
+                put = put.metadata(name, value);
+            }
+            put.send()
+        });
+        Ok(etag(put.await?.e_tag()))
     }
 
     fn source(&self, key: &str) -> String {
@@ -262,9 +272,8 @@ impl Requests {
         to: &str,
         expect: &Expect,
     ) -> Result<Option<String>, Refusal> {
-        let _turn = self.turn().await;
         let (matches, none) = expect.headers();
-        let copied = self
+        let copy = self
             .client
             .copy_object()
             .copy_source(self.source(from))
@@ -275,32 +284,29 @@ impl Requests {
             .set_server_side_encryption(self.encryption.clone())
             .set_ssekms_key_id(self.kms_key_id.clone())
             .set_if_match(matches)
-            .set_if_none_match(none)
-            .send()
-            .await
-            .map_err(Refusal::from)?;
+            .set_if_none_match(none);
+        let copied = self.run(|| copy.clone().send()).await?;
         Ok(etag(copied.copy_object_result().and_then(|it| it.e_tag())))
     }
 
     /// Removes an object; that nothing is there is no failure, unless something was expected.
     pub(crate) async fn delete(&self, key: &str, expect: &Expect) -> Result<(), Refusal> {
-        let _turn = self.turn().await;
         let (matches, _) = expect.headers();
         let delete = self.client.delete_object().bucket(&self.bucket).key(key);
-        delete.set_if_match(matches).send().await.map(drop).map_err(Refusal::from)
+        let delete = delete.set_if_match(matches);
+        self.run(|| delete.clone().send()).await.map(drop)
     }
 
     /// Removes at most 1,000 objects of the driver's own.
     pub(crate) async fn delete_all(&self, keys: &[String]) -> Result<(), Refusal> {
-        let _turn = self.turn().await;
         let objects =
             keys.iter().filter_map(|key| ObjectIdentifier::builder().key(key).build().ok());
         let objects: Vec<_> = objects.collect();
         let Ok(delete) = Delete::builder().set_objects(Some(objects)).quiet(true).build() else {
             return Ok(());
         };
-        let deleted = self.client.delete_objects().bucket(&self.bucket).delete(delete);
-        deleted.send().await.map(drop).map_err(Refusal::from)
+        let delete = self.client.delete_objects().bucket(&self.bucket).delete(delete);
+        self.run(|| delete.clone().send()).await.map(drop)
     }
 
     /// One page of the keys that begin with `prefix`, after `after` or where the page before said.
@@ -311,147 +317,41 @@ impl Requests {
         is_flat: bool,
         most: i32,
     ) -> Result<ListObjectsV2Output, Refusal> {
-        let _turn = self.turn().await;
         let (token, after) = match from {
             Start::Beginning => (None, None),
             Start::Token(token) => (Some(token.clone()), None),
             Start::After(key) => (None, Some(key.clone())),
         };
         let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
-        list.set_delimiter((!is_flat).then(|| "/".to_owned()))
+        let list = list
+            .set_delimiter((!is_flat).then(|| "/".to_owned()))
             .encoding_type(EncodingType::Url)
             .max_keys(most)
             .set_continuation_token(token)
-            .set_start_after(after)
-            .send()
-            .await
-            .map_err(Refusal::from)
+            .set_start_after(after);
+        self.run(|| list.clone().send()).await
     }
 
     /// Asks for an archived object to be made readable for some days.
-    pub(crate) async fn restore(&self, key: &str, days: i32) -> Result<(), Refusal> {
-        let _turn = self.turn().await;
-        let request = aws_sdk_s3::types::RestoreRequest::builder().days(days).build();
+    pub(crate) async fn restore(
+        &self,
+        key: &str,
+        tier: &str,
+        days: Option<i32>,
+    ) -> Result<(), Refusal> {
+        let job = GlacierJobParameters::builder().tier(Tier::from(tier)).build().ok();
+        let request = RestoreRequest::builder().set_days(days).set_glacier_job_parameters(job);
+        let request = request.build();
         let restore = self.client.restore_object().bucket(&self.bucket).key(key);
-        restore.restore_request(request).send().await.map(drop).map_err(Refusal::from)
+        let restore = restore.restore_request(request);
+        self.run(|| restore.clone().send()).await.map(drop)
     }
 
-    /// Begins an upload in parts; its id.
-    pub(crate) async fn begin_upload(&self, key: &str, label: &Label) -> Result<String, Refusal> {
-        let _turn = self.turn().await;
-        let mut begin = self
-            .client
-            .create_multipart_upload()
-            .bucket(&self.bucket)
-            .key(key)
-            .set_storage_class(self.storage_class.clone())
-            .set_server_side_encryption(self.encryption.clone())
-            .set_ssekms_key_id(self.kms_key_id.clone());
-        for (name, value) in label.metadata() {
-            begin = begin.metadata(name, value);
-        }
-        let answer = begin.send().await.map_err(Refusal::from)?;
-        Ok(answer.upload_id().unwrap_or_default().to_owned())
-    }
-
-    /// Sends one part, counted from 1; its `ETag`.
-    pub(crate) async fn upload_part(
-        &self,
-        key: &str,
-        upload: &str,
-        number: i32,
-        body: Bytes,
-    ) -> Result<String, Refusal> {
-        let _turn = self.turn().await;
-        let part = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(upload);
-        let sent = part.part_number(number).body(ByteStream::from(body)).send().await;
-        Ok(etag(sent.map_err(Refusal::from)?.e_tag()).unwrap_or_default())
-    }
-
-    /// Makes a part of a range of another object, if that has the `ETag`.
-    pub(crate) async fn copy_part(
-        &self,
-        (from, etag_from, range): (&str, &str, (u64, u64)),
-        key: &str,
-        upload: &str,
-        number: i32,
-    ) -> Result<String, Refusal> {
-        let _turn = self.turn().await;
-        let part = self.client.upload_part_copy().bucket(&self.bucket).key(key).upload_id(upload);
-        let copied = part
-            .part_number(number)
-            .copy_source(self.source(from))
-            .copy_source_if_match(format!("\"{etag_from}\""))
-            .copy_source_range(format!("bytes={}-{}", range.0, range.1))
-            .send()
-            .await
-            .map_err(Refusal::from)?;
-        Ok(etag(copied.copy_part_result().and_then(|it| it.e_tag())).unwrap_or_default())
-    }
-
-    /// Makes an object of an upload's parts; its `ETag`.
-    pub(crate) async fn complete_upload(
-        &self,
-        key: &str,
-        upload: &str,
-        parts: &[String],
-        expect: &Expect,
-    ) -> Result<Option<String>, Refusal> {
-        let _turn = self.turn().await;
-        let (matches, none) = expect.headers();
-        let part = |(number, etag): (i32, &String)| {
-            CompletedPart::builder().part_number(number).e_tag(format!("\"{etag}\"")).build()
-        };
-        let parts = (1..).zip(parts).map(part).collect();
-        let complete = self.client.complete_multipart_upload().bucket(&self.bucket).key(key);
-        let completed = complete
-            .upload_id(upload)
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
-            .set_if_match(matches)
-            .set_if_none_match(none)
-            .send()
-            .await
-            .map_err(Refusal::from)?;
-        Ok(etag(completed.e_tag()))
-    }
-
-    /// Ends an upload and removes its parts; that it isn't known is no failure.
-    pub(crate) async fn abort_upload(&self, key: &str, upload: &str) -> Result<(), Refusal> {
-        let _turn = self.turn().await;
-        let abort = self.client.abort_multipart_upload().bucket(&self.bucket).key(key);
-        match abort.upload_id(upload).send().await.map_err(Refusal::from) {
-            Err(refusal) if !refusal.is_no_upload() => Err(refusal),
-            _ => Ok(()),
-        }
-    }
-
-    /// The parts of an upload that arrived, at most 1,000 after `after`: number, `ETag` and size.
-    pub(crate) async fn parts(
-        &self,
-        key: &str,
-        upload: &str,
-        after: i32,
-    ) -> Result<Vec<(i32, String, u64)>, Refusal> {
-        let _turn = self.turn().await;
-        let parts = self.client.list_parts().bucket(&self.bucket).key(key).upload_id(upload);
-        let parts =
-            parts.part_number_marker(after.to_string()).send().await.map_err(Refusal::from)?;
-        let part = |part: &aws_sdk_s3::types::Part| {
-            let size = u64::try_from(part.size()?).ok()?;
-            Some((part.part_number()?, etag(part.e_tag())?, size))
-        };
-        Ok(parts.parts().iter().filter_map(part).collect())
-    }
-
-    /// The ids of uploads of exactly this key, with when they began, in seconds since 1970.
-    pub(crate) async fn uploads(&self, key: &str) -> Result<Vec<(String, i64)>, Refusal> {
-        let _turn = self.turn().await;
-        let list = self.client.list_multipart_uploads().bucket(&self.bucket).prefix(key);
-        let found = list.send().await.map_err(Refusal::from)?;
-        let of_key = found.uploads().iter().filter(|upload| upload.key() == Some(key));
-        let told =
-            of_key.filter_map(|it| Some((it.upload_id()?.to_owned(), it.initiated()?.secs())));
-        Ok(told.collect())
+    /// Whether the bucket keeps what is removed or replaced as versions.
+    pub(crate) async fn is_versioned(&self) -> Result<bool, Refusal> {
+        let get = self.client.get_bucket_versioning().bucket(&self.bucket);
+        let found = self.run(|| get.clone().send()).await?;
+        Ok(found.status() == Some(&BucketVersioningStatus::Enabled))
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Refusal {
 }
 
 /// Codes for which nothing is known of any path until somebody does something.
-const BROKEN: [(&str, &str); 11] = [
+const BROKEN: [(&str, &str); 13] = [
     ("NoSuchBucket", "create the bucket, or correct `bucket`"),
     ("InvalidBucketName", "correct `bucket`"),
     ("InvalidAccessKeyId", "correct `access_key_id`"),
@@ -35,6 +35,8 @@ const BROKEN: [(&str, &str); 11] = [
     ("PermanentRedirect", "correct `region` or `endpoint`"),
     ("AuthorizationHeaderMalformed", "correct `region`"),
     ("IllegalLocationConstraintException", "correct `region`"),
+    ("QueueDoesNotExist", "create the queue, or correct `queue`"),
+    ("AWS.SimpleQueueService.NonExistentQueue", "create the queue, or correct `queue`"),
     ("AccountProblem", "ask the provider what is wrong with the account"),
 ];
 const FULL: [&str; 6] = [
@@ -58,6 +60,25 @@ impl Refusal {
             retry_after: None,
             region: None,
         }
+    }
+
+    /// It was not asked, because the server has asked for patience.
+    pub(crate) fn patience(fault: &Fault) -> Self {
+        Self {
+            status: Some(503),
+            code: "SlowDown".to_owned(),
+            message: fault.message.clone(),
+            retry_after: fault.retry_after_ms.map(Duration::from_millis),
+            region: None,
+        }
+    }
+
+    /// The same request may be answered otherwise in a moment.
+    pub(crate) fn may_pass(&self) -> bool {
+        let is_trouble = self.status.is_none_or(|status| status >= 500);
+        self.is_patience()
+            || (is_trouble && self.kind() == FaultKind::Unavailable)
+            || self.code == "RequestTimeout"
     }
 
     /// There is an object whose key no request can name.
@@ -116,7 +137,7 @@ impl Refusal {
         }
         let hint = BROKEN.iter().find(|(code, _)| *code == self.code).map(|(_, hint)| *hint);
         let hint = hint.or_else(|| match self.status {
-            _ if self.is_archived() => Some("it is in an archive, and S3 is asked to restore it"),
+            _ if self.is_archived() => Some("it is in an archive"),
             _ if self.kind() == FaultKind::Full => Some("free space, or raise the quota"),
             Some(403) => Some("the credentials don't allow it"),
             None => Some("is `endpoint` right, and the network up?"),

@@ -45,6 +45,11 @@ impl Keys {
         format!("{}{name}", self.prefix)
     }
 
+    /// What a key is called within the prefix, if it lies there.
+    pub(crate) fn name<'a>(&self, key: &'a str) -> Option<&'a str> {
+        key.strip_prefix(&self.prefix).filter(|name| !name.is_empty())
+    }
+
     /// The first key after all of the driver's own.
     pub(crate) fn after_own(&self) -> String {
         // `0` is what follows `/`.

@@ -9,10 +9,13 @@
 //! Nothing here remembers anything about single objects but a few bounded caches, so memory doesn't
 //! grow with their number.
 
+mod archive;
 mod change;
 mod client;
+mod connection;
 mod fault;
 mod key;
+mod lease;
 mod list;
 mod look;
 mod marker;
@@ -20,8 +23,10 @@ mod object;
 mod options;
 mod plug;
 mod probe;
+mod queue;
 mod read;
 mod recent;
+mod reuse;
 mod trash;
 mod upload;
 mod watch;

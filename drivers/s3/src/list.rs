@@ -1,6 +1,8 @@
 //! Listing a directory: a thousand keys a request, and never a request for each of them.
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use futures_util::StreamExt;
+use futures_util::stream;
 use onitu_plug::{Fault, FaultKind, Found, Listing, Path, State};
 
 use crate::client::{PAGE, Start, etag};
@@ -8,6 +10,9 @@ use crate::fault::{Refusal, unavailable};
 use crate::key::{KEY_BYTES_MAX, can_be_asked, decode, is_own, is_own_text};
 use crate::look::There;
 use crate::object::{Bucket, directory, file};
+
+/// Objects of one page that are asked for at once, where a listing doesn't tell all of them.
+const ASKING_MAX: usize = 16;
 
 /// One line of a page, in the order of the keys.
 #[derive(Debug, PartialEq, Eq)]
@@ -131,19 +136,23 @@ impl Bucket {
         let mut is_empty = true;
         while let Some(begin) = from {
             let page = self.requests.list(&prefix, &begin, false, PAGE).await.map_err(failed)?;
-            for line in lines(&page, &prefix)? {
+            let lines = lines(&page, &prefix)?;
+            let asking: Vec<_> = lines.iter().map(|line| self.told(&prefix, line)).collect();
+            let mut states = stream::iter(asking).buffered(ASKING_MAX);
+            for line in &lines {
                 is_empty = false;
+                if listing.is_closed() {
+                    return Err(unread());
+                }
+                let state = states.next().await.transpose().map_err(failed)?.flatten();
                 if path.is_root() && is_own_text(line.text()) {
                     continue;
                 }
-                match &line {
+                match line {
                     Line::Object { name, .. } if !can_be_asked(&format!("{prefix}{name}")) => {
                         teller.told.extend((!name.is_empty()).then(|| unspeakable(name)));
                     }
-                    _ => {
-                        let state = self.told(&prefix, &line).await.map_err(failed)?;
-                        teller.take(path, &line, state);
-                    }
+                    _ => teller.take(path, line, state),
                 }
             }
             from = Start::after(&page);
@@ -167,6 +176,7 @@ impl Bucket {
         match line {
             Line::Prefix(_) => Ok(None),
             Line::Object { etag: Some(etag), size, .. } => Ok(Some(file(etag, *size, None))),
+            Line::Object { name, .. } if !can_be_asked(&format!("{prefix}{name}")) => Ok(None),
             Line::Object { name, .. } => {
                 let found = self.requests.head(&format!("{prefix}{name}")).await?;
                 Ok(found.map(|object| object.state()))
@@ -193,7 +203,11 @@ async fn send(listing: &Listing, page: Vec<Found>) -> Result<(), Fault> {
         return Ok(());
     }
     let sent = listing.send(page).await;
-    sent.map_err(|_| Fault::new(FaultKind::Cancelled, "nobody reads the listing"))
+    sent.map_err(|_| unread())
+}
+
+fn unread() -> Fault {
+    Fault::new(FaultKind::Cancelled, "nobody reads the listing")
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@
 
 use onitu_plug::{Bytes, Checksum, Content, Kind, Path, State, Tag};
 
+use crate::archive::Thawing;
 use crate::client::{Expect, Label, Object, Requests, Start};
 use crate::fault::Refusal;
 use crate::key::Keys;
 use crate::options::Options;
 use crate::recent::Recent;
+use crate::reuse::Shelf;
 
 /// S3's limits: the least and the usual size of a part, the number of parts, one copy.
 const PART_BYTES: u64 = 8 * 1024 * 1024;
@@ -24,6 +26,8 @@ pub(crate) struct Conditions {
     pub(crate) put: bool,
     pub(crate) complete: bool,
     pub(crate) copy: bool,
+    /// Of the object from which a part is copied.
+    pub(crate) part_source: bool,
     pub(crate) delete: bool,
 }
 
@@ -33,6 +37,9 @@ pub(crate) struct Bucket {
     pub(crate) keys: Keys,
     pub(crate) conditions: Conditions,
     pub(crate) recent: Recent,
+    pub(crate) thawing: Thawing,
+    /// Where hashes of parts are kept, if there is such a place.
+    pub(crate) shelf: Option<Shelf>,
     part_bytes: u64,
     copy_bytes_max: u64,
 }
@@ -66,12 +73,20 @@ impl Object {
 impl Bucket {
     /// Over a connection, for a server that knows no conditions until something else was found.
     pub(crate) fn new(requests: Requests, options: &Options) -> Self {
-        let none = Conditions { put: false, complete: false, copy: false, delete: false };
+        let none = Conditions {
+            put: false,
+            complete: false,
+            copy: false,
+            part_source: false,
+            delete: false,
+        };
         Self {
             requests,
             keys: Keys::new(&options.prefix),
             conditions: none,
             recent: Recent::default(),
+            thawing: options.thawing(),
+            shelf: None,
             part_bytes: options.part_bytes.unwrap_or(PART_BYTES).max(1),
             copy_bytes_max: options.copy_bytes_max.unwrap_or(COPY_BYTES_MAX).max(1),
         }
@@ -91,7 +106,7 @@ impl Bucket {
     }
 
     /// What stands under the key is what is expected, now.
-    async fn check(&self, key: &str, expect: &Expect) -> Result<(), Refusal> {
+    pub(crate) async fn check(&self, key: &str, expect: &Expect) -> Result<(), Refusal> {
         let is_met = match expect {
             Expect::Anything => true,
             Expect::Nothing => self.requests.head(key).await?.is_none(),
@@ -148,17 +163,21 @@ impl Bucket {
         self.guarded(self.conditions.put, key, expect, size, put).await
     }
 
-    /// Makes an object of an upload's parts.
+    /// Makes an object of an upload's parts; tells its `ETag` too, if the server did.
     pub(crate) async fn complete(
         &self,
         (key, upload): (&str, &str),
         parts: &[String],
         size: u64,
         expect: &Expect,
-    ) -> Result<State, Refusal> {
-        let complete =
-            async |expect: &Expect| self.requests.complete_upload(key, upload, parts, expect).await;
-        self.guarded(self.conditions.complete, key, expect, size, complete).await
+    ) -> Result<(State, Option<String>), Refusal> {
+        let mut made = None;
+        let complete = async |expect: &Expect| {
+            made = self.requests.complete_upload(key, upload, parts, expect).await?;
+            Ok(made.clone())
+        };
+        let state = self.guarded(self.conditions.complete, key, expect, size, complete).await?;
+        Ok((state, made))
     }
 
     /// Copies an object that is in this state, without its bytes leaving the server.
@@ -184,7 +203,7 @@ impl Bucket {
         to: &str,
         expect: &Expect,
     ) -> Result<State, Refusal> {
-        let upload = self.requests.begin_upload(to, &Label::default()).await?;
+        let upload = self.requests.begin_upload(to, &Label::of_file()).await?;
         let copied = async {
             let (mut parts, mut at) = (Vec::new(), 0);
             for number in 1.. {
@@ -197,7 +216,8 @@ impl Bucket {
                     break;
                 }
             }
-            self.complete((to, &upload), &parts, object.size, expect).await
+            let completed = self.complete((to, &upload), &parts, object.size, expect).await;
+            completed.map(|(state, _)| state)
         };
         let copied = copied.await;
         if copied.is_err() {

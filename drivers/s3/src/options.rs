@@ -6,6 +6,8 @@ use std::time::Duration;
 use onitu_plug::{Abilities, Manifest, OptionKind, OptionSpec, PROTOCOL_VERSION};
 use serde::Deserialize;
 
+use crate::archive::Thawing;
+
 /// A text that is never shown.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
@@ -52,12 +54,20 @@ pub struct Options {
     pub encryption: Option<String>,
     /// The key for `aws:kms`.
     pub kms_key_id: Option<String>,
+    /// For how many days an archived object is made readable.
+    pub restore_days: Option<i32>,
+    /// How fast: `Expedited`, `Standard` or `Bulk`.
+    pub restore_tier: Option<String>,
+    /// The URL of a queue that the bucket's event notifications go to.
+    pub queue: Option<String>,
     /// Seconds between two listings: the option `poll` that every service has.
     pub poll_s: Option<u64>,
     /// Bytes of one part of a large file. Not in the manifest: for tests.
     pub part_bytes: Option<u64>,
     /// Most bytes that are copied in one request. Not in the manifest: for tests.
     pub copy_bytes_max: Option<u64>,
+    /// Seconds after which another Onitu's lock is nobody's. Not in the manifest: for tests.
+    pub lease_s: Option<u64>,
     /// Seconds after which an upload that nobody goes on with is ended. Not in the manifest: for
     /// tests.
     pub uploads_kept_s: Option<u64>,
@@ -65,11 +75,26 @@ pub struct Options {
 
 /// Between two listings that found nothing, if the options don't say.
 const POLL: Duration = Duration::from_secs(30);
+/// The same while a queue tells of changes, and a listing only finds what it didn't.
+const POLL_BESIDE_QUEUE: Duration = Duration::from_mins(5);
 
 impl Options {
     /// Between two listings that found nothing.
     pub(crate) fn poll(&self) -> Duration {
         self.poll_s.map_or(POLL, Duration::from_secs).max(Duration::from_secs(1))
+    }
+
+    /// How archived objects are asked for.
+    pub(crate) fn thawing(&self) -> Thawing {
+        Thawing {
+            tier: self.restore_tier.clone().unwrap_or_else(|| "Standard".to_owned()),
+            days: self.restore_days.unwrap_or(7).max(1),
+        }
+    }
+
+    /// The same while a queue tells of changes.
+    pub(crate) fn poll_beside_queue(&self) -> Duration {
+        self.poll_s.map_or(POLL_BESIDE_QUEUE, |_| self.poll())
     }
 }
 
@@ -135,6 +160,31 @@ fn options() -> Vec<OptionSpec> {
     ]
 }
 
+/// Those about what a bucket may have beside objects.
+fn further_options() -> Vec<OptionSpec> {
+    use OptionKind::{Integer, Text};
+    vec![
+        option(
+            "restore_days",
+            Integer,
+            Some("7"),
+            "For how many days an object in an archive is made readable when it is needed.",
+        ),
+        option(
+            "restore_tier",
+            Text,
+            Some("Standard"),
+            "How fast, and dear, that is: `Expedited`, `Standard` or `Bulk`.",
+        ),
+        option(
+            "queue",
+            Text,
+            None,
+            "The URL of an SQS queue of this service's own, to which the bucket's event notifications go: changes are heard of at once, and listings become rare.",
+        ),
+    ]
+}
+
 /// Name, options and abilities of this driver.
 pub(crate) fn manifest() -> Manifest {
     Manifest {
@@ -142,7 +192,7 @@ pub(crate) fn manifest() -> Manifest {
         description: "A bucket of Amazon S3 or any compatible server".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: PROTOCOL_VERSION,
-        options: options(),
+        options: [options(), further_options()].concat(),
         abilities: Abilities {
             rename: true,
             mtime: false,

@@ -4,17 +4,22 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use onitu_plug::{
     Checksum, Content, Fault, Hints, Listing, Manifest, Path, Plug, Setting, State, Tag, TrashPage,
     TrashQuery, clock,
 };
 
 use crate::client::Requests;
+use crate::connection;
+use crate::lease::{self, Lease};
 use crate::marker::Marker;
 use crate::object::Bucket;
 use crate::options::{Options, manifest};
 use crate::probe;
+use crate::queue::Queue;
 use crate::read::{self, S3Source};
+use crate::reuse::Shelf;
 use crate::trash;
 use crate::upload;
 use crate::watch::Watch;
@@ -33,7 +38,9 @@ const OWN: &str = ".onitu";
 pub struct S3 {
     bucket: Arc<Bucket>,
     marker: Marker,
+    lease: Option<Lease>,
     watch: Watch,
+    queue: Option<Queue>,
     trash_days: u32,
     trash_size_bytes: Option<u64>,
 }
@@ -42,6 +49,22 @@ impl S3 {
     #[cfg(test)]
     pub(crate) fn bucket(&self) -> &Bucket {
         &self.bucket
+    }
+
+    /// Keeps the lock, if there is one; ends when somebody else has taken it.
+    async fn hold(&self) -> Fault {
+        match &self.lease {
+            Some(lease) => lease.keep(&self.bucket).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Listens to the queue, if there is one.
+    async fn hear(&self, hints: &Hints) -> Infallible {
+        match &self.queue {
+            Some(queue) => queue.run(&self.bucket, &self.watch, hints).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Keeps what is the driver's own within its bounds. That it can't be is told with the
@@ -85,14 +108,29 @@ impl Plug for S3 {
 
     async fn connect(options: Options, setting: Setting) -> Result<Self, Fault> {
         let kept_s = options.uploads_kept_s.unwrap_or(UPLOADS_KEPT.as_secs());
-        let mut bucket = Bucket::new(Requests::new(&options).await, &options);
+        let found = connection::found(&options).await;
+        let queue = options.queue.as_deref().map(|url| Queue::new(&found, url)).transpose()?;
+        let requests = Requests::new(connection::to_bucket(&found, &options), &options);
+        let mut bucket = Bucket::new(requests, &options);
+        bucket.shelf = setting.state_dir.as_deref().map(Shelf::new);
         let marker = Marker::claim(&bucket, &setting).await?;
         bucket.conditions = probe::conditions(&bucket).await?;
         tracing::debug!(service = setting.service, "the server heeds {:?}", bucket.conditions);
+        let stale = options.lease_s.map_or(lease::STALE, Duration::from_secs);
+        let lease = Lease::take(&bucket, &setting, stale).await?;
         upload::end_abandoned(&bucket, kept_s).await?;
-        let watch = Watch::new(options.poll());
+        let spill = setting.state_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let watch = Watch::new(options.poll(), options.poll_beside_queue(), spill);
         let (trash_days, trash_size_bytes) = (setting.trash_days, setting.trash_size_bytes);
-        Ok(Self { bucket: Arc::new(bucket), marker, watch, trash_days, trash_size_bytes })
+        Ok(Self {
+            bucket: Arc::new(bucket),
+            marker,
+            lease,
+            watch,
+            queue,
+            trash_days,
+            trash_size_bytes,
+        })
     }
 
     async fn check(&self) -> Result<(), Fault> {
@@ -100,10 +138,14 @@ impl Plug for S3 {
     }
 
     async fn watch(&self, hints: Hints) -> Result<(), Fault> {
+        // The SDK's futures are deep, and these are within many others.
+        let hearing: BoxFuture<'_, Infallible> = Box::pin(self.hear(&hints));
         tokio::select! {
             biased;
             end = self.watch.run(&self.bucket, &hints) => end,
             never = self.tend(&hints) => match never {},
+            lost = self.hold() => Err(lost),
+            never = hearing => match never {},
         }
     }
 

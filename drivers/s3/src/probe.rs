@@ -34,15 +34,20 @@ pub(crate) async fn conditions(bucket: &Bucket) -> Result<Conditions, Fault> {
     for expect in &unmet {
         copy = copy && heeds(requests.copy(&source.0, &source.1, &key, expect).await);
     }
-    let complete = completes(bucket, &key, &unmet).await;
+    let (complete, part_source) = uploads(bucket, &key, &source.0, &unmet).await;
     let delete = heeds(requests.delete(&key, &unmet[1]).await);
-    Ok(Conditions { put, complete, copy, delete })
+    Ok(Conditions { put, complete, copy, part_source, delete })
 }
 
-async fn completes(bucket: &Bucket, key: &str, unmet: &[Expect]) -> bool {
+/// Whether a completed upload heeds what stands there, and a copied part what it is copied from.
+async fn uploads(bucket: &Bucket, key: &str, source: &str, unmet: &[Expect]) -> (bool, bool) {
     let requests = &bucket.requests;
-    let Ok(upload) = requests.begin_upload(key, &Label::default()).await else { return false };
-    let mut complete = false;
+    let Ok(upload) = requests.begin_upload(key, &Label::default()).await else {
+        return (false, false);
+    };
+    let other = "0".repeat(32);
+    let copied = requests.copy_part((source, &other, (0, 0)), key, &upload, 2).await;
+    let (mut complete, part_source) = (false, heeds(copied));
     if let Ok(part) = requests.upload_part(key, &upload, 1, Bytes::from_static(BODY)).await {
         complete = true;
         let parts = [part];
@@ -53,7 +58,7 @@ async fn completes(bucket: &Bucket, key: &str, unmet: &[Expect]) -> bool {
     }
     // If it was completed there is nothing left to abort.
     let _ = requests.abort_upload(key, &upload).await;
-    complete
+    (complete, part_source)
 }
 
 /// Whether the request was refused because of its condition.

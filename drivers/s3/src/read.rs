@@ -111,15 +111,12 @@ pub(crate) async fn open(
     })
 }
 
-/// Why an object couldn't be read. What lies in an archive is asked for.
+/// Why an object couldn't be read.
 async fn refused(bucket: &Bucket, path: &Path, refusal: &Refusal) -> Fault {
     if refusal.is_unmet() {
         return changed(path);
     }
-    if refusal.is_archived() {
-        bucket.thaw(&bucket.keys.file(path)).await;
-    }
-    refusal.fault("read", path)
+    bucket.refused(refusal, "read", path, &bucket.keys.file(path)).await
 }
 
 impl S3Source {

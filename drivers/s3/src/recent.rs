@@ -13,6 +13,8 @@ use tokio::time::Instant;
 const REMEMBERED_MAX: usize = 16_384;
 /// For how long it is believed that nothing was below a path.
 const ABSENT: Duration = Duration::from_secs(10);
+/// For how long an archived object isn't asked for again.
+const THAWING: Duration = Duration::from_hours(1);
 
 /// What one of our own changes has left at a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,8 @@ struct Memory {
     absent: BTreeMap<String, Instant>,
     own: BTreeMap<String, Own>,
     round: u64,
+    /// Archived objects that were asked for.
+    thawing: BTreeMap<String, Instant>,
     buried: bool,
 }
 
@@ -61,6 +65,11 @@ impl Recent {
     pub(crate) fn forget(&self, path: &Path) {
         let mut memory = self.memory();
         memory.directories.remove(path);
+    }
+
+    /// Any directory may have gone.
+    pub(crate) fn forget_directories(&self) {
+        self.memory().directories.clear();
     }
 
     /// Nothing was under the key or below it just now.
@@ -100,6 +109,26 @@ impl Recent {
     /// Whether what is found under the key now is what we ourselves left there.
     pub(crate) fn is_own(&self, key: &str, found: Option<Tag>) -> bool {
         self.memory().own.get(key).is_some_and(|own| own.left == found)
+    }
+
+    /// An archived object was asked for.
+    pub(crate) fn keep_thawing(&self, key: &str) {
+        let mut memory = self.memory();
+        if memory.thawing.len() >= REMEMBERED_MAX {
+            memory.thawing.clear();
+        }
+        memory.thawing.insert(key.to_owned(), Instant::now());
+    }
+
+    /// Whether it was a while ago.
+    pub(crate) fn is_thawing(&self, key: &str) -> bool {
+        self.memory().thawing.get(key).is_some_and(|since| since.elapsed() < THAWING)
+    }
+
+    /// Somebody else has left something under the key: what is found there next isn't ours, even if
+    /// it is the same.
+    pub(crate) fn disown(&self, key: &str) {
+        self.memory().own.remove(key);
     }
 
     /// Something went to the trash.

@@ -1,9 +1,13 @@
 //! The driver against a real server, where the conformance suite doesn't look: what the server
 //! lacks, refuses, or loses on the way.
 
+mod archive;
 mod conditions;
 mod keys;
+mod lease;
+mod queue;
 mod requests;
+mod reuse;
 mod transfers;
 mod trouble;
 
@@ -27,6 +31,15 @@ fn bucket(settings: &Value) -> Fresh {
 
 /// Connects to the bucket with some options that differ from the usual ones.
 async fn connect(bucket: &Bucket, differing: &Value) -> Result<S3, Fault> {
+    connect_with(bucket, differing, None).await
+}
+
+/// The same, with a directory of this machine for the driver's own state.
+async fn connect_with(
+    bucket: &Bucket,
+    differing: &Value,
+    state_dir: Option<&std::path::Path>,
+) -> Result<S3, Fault> {
     let mut options = bucket.options("");
     for (name, value) in differing.as_object().unwrap() {
         options[name] = value.clone();
@@ -36,7 +49,7 @@ async fn connect(bucket: &Bucket, differing: &Value) -> Result<S3, Fault> {
         known: false,
         trash_days: 30,
         trash_size_bytes: None,
-        state_dir: None,
+        state_dir: state_dir.map(std::path::Path::to_owned),
     };
     S3::connect(Options::deserialize(options).unwrap(), setting).await
 }

@@ -21,10 +21,13 @@ pub(crate) const ID_BYTES: usize = 16 + 1 + 4 + 1;
 const PAGES_MAX: usize = 10;
 const DAY_US: u64 = 24 * 60 * 60 * 1_000_000;
 
-/// A copy in the trash.
+/// What is about to go is kept.
 #[derive(Debug, Clone)]
-pub(crate) struct Buried {
-    pub(crate) key: String,
+pub(crate) enum Buried {
+    /// As a copy in the trash, under this key.
+    Copy(String),
+    /// As a version of a bucket that keeps all of them, since it can't be copied from an archive.
+    Version,
 }
 
 /// What the key of something in the trash says.
@@ -107,23 +110,22 @@ impl Bucket {
         match self.copy((&from, object), &key, &Expect::Anything).await {
             Ok(_) => {
                 self.recent.bury();
-                Ok(Buried { key })
+                Ok(Buried::Copy(key))
             }
-            Err(refusal) => {
-                if refusal.is_archived() {
-                    self.thaw(&from).await;
-                }
-                Err(refusal.fault("keep in the trash", path))
+            Err(refusal) if refusal.is_archived() && self.keeps_versions().await => {
+                Ok(Buried::Version)
             }
+            Err(refusal) => Err(self.refused(&refusal, "keep in the trash", path, &from).await),
         }
     }
 
     /// What was to go didn't. Its copy is one too many if it still stands there as it was; else it
     /// may be the only one.
     pub(crate) async fn unbury(&self, path: &Path, object: &Object, buried: &Buried) {
+        let Buried::Copy(copy) = buried else { return };
         let now = self.requests.head(&self.keys.file(path)).await;
         if now.is_ok_and(|now| now.is_some_and(|now| now.state().tag == object.state().tag)) {
-            let _ = self.requests.delete(&buried.key, &Expect::Anything).await;
+            let _ = self.requests.delete(copy, &Expect::Anything).await;
         }
     }
 
@@ -188,7 +190,14 @@ impl Bucket {
             return Ok(checksum);
         }
         let failed = |refusal: Refusal| refusal.fault("read in the trash", id);
-        let found = self.requests.get(&key, None, &object.expect()).await.map_err(failed)?;
+        let found = match self.requests.get(&key, None, &object.expect()).await {
+            Err(refusal) if refusal.is_archived() => {
+                let path = told(key.trim_start_matches(&self.keys.own(NAME)));
+                let path = path.map_or_else(Path::root, |told| told.path);
+                return Err(self.refused(&refusal, "read", &path, &key).await);
+            }
+            found => found.map_err(failed)?,
+        };
         let (mut body, mut hasher) = (found.body, Hasher::default());
         let mut size = 0;
         while let Some(chunk) = body.next().await {

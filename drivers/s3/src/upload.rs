@@ -17,6 +17,7 @@ use crate::fault::{Refusal, unavailable};
 use crate::key::decode;
 use crate::marker::read_own;
 use crate::object::Bucket;
+use crate::reuse::{self, Hash, Known, Whole};
 use crate::write::label;
 
 const NAME: &str = "uploads/";
@@ -54,9 +55,12 @@ fn tag_of(etags: &[String]) -> Tag {
     Tag::of(etags.join(" ").as_bytes())
 }
 
+/// A part that arrived: its `ETag`, and what it holds.
+type Sent = (String, Hash);
+
 /// A part on its way, and the checksum's state after it; given up when dropped.
 struct Sending {
-    task: JoinHandle<Result<String, Refusal>>,
+    task: JoinHandle<Result<Sent, Refusal>>,
     hash: Vec<u8>,
 }
 
@@ -75,6 +79,10 @@ pub(crate) struct Upload {
     record: Record,
     id: String,
     etags: Vec<String>,
+    /// Of the parts that were sent now; those of an earlier attempt aren't known.
+    hashes: Vec<Hash>,
+    /// The object that is replaced, if its parts are known.
+    known: Option<Known>,
     sending: VecDeque<Sending>,
     hasher: Hasher,
     part: Vec<u8>,
@@ -85,6 +93,24 @@ pub(crate) struct Upload {
 impl Upload {
     /// Takes up the upload that was begun under `resume`, or begins one.
     pub(crate) async fn begin(
+        bucket: Arc<Bucket>,
+        path: &Path,
+        content: &Content,
+        resume: u64,
+    ) -> Result<Self, Fault> {
+        let mut upload = Self::begin_anew_or_not(bucket, path, content, resume).await?;
+        if let Some(shelf) = upload.bucket.shelf.as_ref()
+            // Else parts might be copied of something else.
+            && upload.bucket.conditions.part_source
+        {
+            let known = shelf.known(upload.bucket.requests.bucket(), &upload.record.key).await;
+            let part_bytes = upload.record.part_bytes;
+            upload.known = known.filter(|known| known.whole.part_bytes == part_bytes);
+        }
+        Ok(upload)
+    }
+
+    async fn begin_anew_or_not(
         bucket: Arc<Bucket>,
         path: &Path,
         content: &Content,
@@ -137,6 +163,8 @@ impl Upload {
             name,
             id,
             size: etags.len() as u64 * record.part_bytes,
+            hashes: vec![reuse::UNKNOWN; etags.len()],
+            known: None,
             record,
             etags,
             sending: VecDeque::new(),
@@ -231,8 +259,9 @@ impl Upload {
         let (bucket, key, id) =
             (Arc::clone(&self.bucket), self.record.key.clone(), self.id.clone());
         let (part, room) = (Bytes::from(std::mem::take(&mut self.part)), self.room.take());
+        let known = self.known.clone();
         let task = tokio::spawn(async move {
-            let sent = bucket.requests.upload_part(&key, &id, number, part).await;
+            let sent = send_part(&bucket, known, (&key, &id, number), part).await;
             drop(room);
             sent
         });
@@ -245,7 +274,9 @@ impl Upload {
         let Some(mut first) = self.sending.pop_front() else { return Ok(()) };
         let sent = (&mut first.task).await;
         let sent = sent.map_err(|error| unavailable(format!("a part was given up: {error}")))?;
-        self.etags.push(sent.map_err(|refusal| refusal.fault("write", &self.path))?);
+        let (etag, hash) = sent.map_err(|refusal| refusal.fault("write", &self.path))?;
+        self.etags.push(etag);
+        self.hashes.push(hash);
         self.record.parts = self.etags.len();
         self.record.tag = tag_of(&self.etags);
         self.record.hash = std::mem::take(&mut first.hash);
@@ -268,6 +299,15 @@ impl Upload {
         Ok(())
     }
 
+    /// It became an object with this `ETag`: the next one may be made of its parts.
+    pub(crate) async fn keep_parts(&mut self, etag: Option<String>) {
+        let (Some(kept_on), Some(etag)) = (&self.bucket.shelf, etag) else { return };
+        let Record { key, size, part_bytes, .. } = self.record.clone();
+        let bucket = self.bucket.requests.bucket().to_owned();
+        let whole = Whole { bucket, key, etag, size, part_bytes };
+        kept_on.keep(whole, std::mem::take(&mut self.hashes)).await;
+    }
+
     /// It was placed: nothing is to be taken up any more.
     pub(crate) async fn forget(&self) {
         let key = self.bucket.keys.own(&self.name);
@@ -282,6 +322,31 @@ impl Upload {
             self.forget().await;
         }
     }
+}
+
+/// Sends a part, or has it copied from the object that is replaced if that holds the same.
+async fn send_part(
+    bucket: &Bucket,
+    known: Option<Known>,
+    (key, upload, number): (&str, &str, i32),
+    part: Bytes,
+) -> Result<Sent, Refusal> {
+    let hash = match &bucket.shelf {
+        Some(_) => reuse::hash(&part),
+        None => reuse::UNKNOWN,
+    };
+    let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
+    if let Some(known) = known
+        && let Some(range) = known.same(index, &hash)
+    {
+        let source = (key, known.whole.etag.as_str(), range);
+        match bucket.requests.copy_part(source, key, upload, number).await {
+            Ok(etag) if !etag.is_empty() => return Ok((etag, hash)),
+            // It has changed, or the server can't: all the rest is sent.
+            _ => known.give_up(),
+        }
+    }
+    Ok((bucket.requests.upload_part(key, upload, number, part).await?, hash))
 }
 
 async fn read(bucket: &Bucket, name: &str) -> Result<Option<Record>, Refusal> {

@@ -2,10 +2,13 @@
 //! the listing before (`snapshot`).
 //!
 //! The first listing is what the later ones are compared with, so scans wait for it: what changes
-//! after a directory was scanned is found by the next one.
+//! after a directory was scanned is found by the next one. While a queue tells of changes (`ear`),
+//! listings are rare.
 
+mod ear;
 mod snapshot;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -18,6 +21,7 @@ use crate::client::{PAGE, Start, etag};
 use crate::fault::{Refusal, unavailable};
 use crate::key::{can_be_asked, decode};
 use crate::object::{Bucket, directory, tag};
+use ear::Ear;
 use snapshot::{Change, Comparison, Snapshot};
 
 /// The pause after changes is the usual one divided by this, and then doubled until it is usual.
@@ -40,6 +44,10 @@ enum Progress {
 /// The watch of one connection.
 pub(crate) struct Watch {
     poll: Duration,
+    poll_beside_queue: Duration,
+    ear: Ear,
+    /// Where listings go that are too large for memory.
+    directory: PathBuf,
     progress: Sender<Progress>,
     /// Counts who waits for a round that begins after they asked.
     asked: Sender<u64>,
@@ -63,9 +71,12 @@ async fn wait_for(mut progress: Receiver<Progress>, is_it: impl Fn(Progress) -> 
 }
 
 impl Watch {
-    pub(crate) fn new(poll: Duration) -> Self {
+    pub(crate) fn new(poll: Duration, poll_beside_queue: Duration, directory: PathBuf) -> Self {
         Self {
+            directory,
             poll,
+            poll_beside_queue,
+            ear: Ear::default(),
             progress: Sender::new(Progress::Off),
             asked: Sender::new(0),
             unwatched: AtomicBool::new(false),
@@ -78,6 +89,18 @@ impl Watch {
             self.unwatched.store(true, Ordering::SeqCst);
         }
         wait_for(self.progress.subscribe(), |progress| progress != Progress::Begun).await;
+    }
+
+    /// The queue was read, and told of so many changes.
+    pub(crate) fn queue_heard(&self, count: usize, told: Vec<Path>, hints: &Hints) {
+        self.ear.heard(count, told, hints);
+    }
+
+    /// The queue can't be read: what it would have told is listed at once.
+    pub(crate) fn queue_failed(&self, fault: &Fault, hints: &Hints) {
+        if self.ear.failed(&fault.message, hints) {
+            self.asked.send_modify(|asked| *asked += 1);
+        }
     }
 
     /// As [`onitu_plug::Plug::settle`].
@@ -104,71 +127,88 @@ impl Watch {
         loop {
             let answers = *asked.borrow_and_update();
             let began = Instant::now();
+            let told = self.ear.take_told();
             let round = bucket.recent.begin_round();
             let is_first = before.is_none();
-            let (snapshot, count) = look_round(bucket, hints, before.take()).await?;
+            let (snapshot, count) = self.look_round(bucket, hints, before.take()).await?;
             before = Some(snapshot);
             bucket.recent.end_round(round);
             if is_first && self.unwatched.swap(false, Ordering::SeqCst) {
                 hints.rescan("nobody has watched for a while");
             }
             self.progress.send_replace(Progress::Done(answers));
+            self.ear.listed(count, told, hints);
             pause = if count > 0 { self.poll / EAGER } else { pause * 2 };
             pause = pause.max(PAUSE_MIN).min(self.poll);
+            let rest = if self.ear.hears() { self.poll_beside_queue } else { pause };
             // A bucket that takes long to list is listed half of the time at most.
             tokio::select! {
                 biased;
                 changed = asked.changed() => {
                     changed.map_err(|_| unavailable("nobody is left to ask"))?;
                 }
-                () = tokio::time::sleep(pause.max(began.elapsed())) => {}
+                () = tokio::time::sleep(rest.max(began.elapsed())) => {}
             }
         }
     }
-}
 
-/// One listing of everything, compared with the one before; tells how much has changed.
-async fn look_round(
-    bucket: &Bucket,
-    hints: &Hints,
-    before: Option<Snapshot>,
-) -> Result<(Snapshot, usize), Fault> {
-    let failed = |refusal: Refusal| refusal.fault("list", "the bucket");
-    let spilled = |error: std::io::Error| unavailable(format!("can't keep a listing: {error}"));
-    let prefix = bucket.keys.directory(&Path::root());
-    let own = bucket.keys.own("");
-    let mut comparison = Comparison::new(before).map_err(spilled)?;
-    let (mut from, mut count) = (Some(Start::Beginning), 0);
-    while let Some(begin) = from {
-        let page = bucket.requests.list(&prefix, &begin, true, PAGE).await.map_err(failed)?;
-        let mut changes = Vec::new();
-        let mut skip = false;
-        for object in page.contents() {
-            let key = object.key().and_then(decode);
-            let key = key.ok_or_else(|| unavailable("the listing has a key that can't be read"))?;
-            skip = key.starts_with(&own);
-            let Some(name) = key.strip_prefix(&prefix).filter(|_| !skip) else { continue };
-            let size = object.size().and_then(|size| size.try_into().ok()).unwrap_or(0);
-            let seen = match etag(object.e_tag()) {
-                Some(etag) => tag(&etag, size),
-                None => sign(bucket, &key, size, object.last_modified()).await.map_err(failed)?,
+    /// One listing of everything, compared with the one before; tells how much has changed.
+    async fn look_round(
+        &self,
+        bucket: &Bucket,
+        hints: &Hints,
+        before: Option<Snapshot>,
+    ) -> Result<(Snapshot, usize), Fault> {
+        let failed = |refusal: Refusal| refusal.fault("list", "the bucket");
+        let spilled = |error: std::io::Error| unavailable(format!("can't keep a listing: {error}"));
+        let prefix = bucket.keys.directory(&Path::root());
+        let own = bucket.keys.own("");
+        let mut comparison = Comparison::new(before, &self.directory).map_err(spilled)?;
+        let (mut from, mut count) = (Some(Start::Beginning), 0);
+        while let Some(begin) = from {
+            let page = bucket.requests.list(&prefix, &begin, true, PAGE).await.map_err(failed)?;
+            let mut changes = Vec::new();
+            let mut skip = false;
+            for object in page.contents() {
+                let key = object.key().and_then(decode);
+                let key =
+                    key.ok_or_else(|| unavailable("the listing has a key that can't be read"))?;
+                skip = key.starts_with(&own);
+                let Some(name) = key.strip_prefix(&prefix).filter(|_| !skip) else { continue };
+                let size = object.size().and_then(|size| size.try_into().ok()).unwrap_or(0);
+                let seen = match etag(object.e_tag()) {
+                    Some(etag) => tag(&etag, size),
+                    None => {
+                        sign(bucket, &key, size, object.last_modified()).await.map_err(failed)?
+                    }
+                };
+                comparison.take(name, seen, &mut changes).map_err(spilled)?;
+            }
+            count += tell(bucket, hints, changes);
+            // The trash may be larger than all the rest.
+            from = Start::after(&page);
+            from = if skip && from.is_some() {
+                Some(Start::After(bucket.keys.after_own()))
+            } else {
+                from
             };
-            comparison.take(name, seen, &mut changes).map_err(spilled)?;
         }
+        let mut changes = Vec::new();
+        comparison.finish(&mut changes).map_err(spilled)?;
         count += tell(bucket, hints, changes);
-        // The trash may be larger than all the rest.
-        from = Start::after(&page);
-        from =
-            if skip && from.is_some() { Some(Start::After(bucket.keys.after_own())) } else { from };
+        if comparison.is_too_much() {
+            bucket.recent.forget_directories();
+            hints.rescan("more has changed than can be told one by one");
+        }
+        let snapshot = comparison.into_snapshot().map_err(spilled)?;
+        if snapshot.is_unsorted() {
+            hints.notice(Some(
+                "the server's listings aren't sorted: every poll is a scan".to_owned(),
+            ));
+            hints.rescan("the server's listings aren't sorted");
+        }
+        Ok((snapshot, count))
     }
-    let mut changes = Vec::new();
-    let snapshot = comparison.finish(&mut changes).map_err(spilled)?;
-    count += tell(bucket, hints, changes);
-    if snapshot.is_unsorted() {
-        hints.notice(Some("the server's listings aren't sorted: every poll is a scan".to_owned()));
-        hints.rescan("the server's listings aren't sorted");
-    }
-    Ok((snapshot, count))
 }
 
 /// What stands for an object in a listing without `ETag`s. Two changes in one second look alike, so

@@ -47,7 +47,7 @@ pub(crate) async fn begin(
 /// What other programs are told about a content.
 pub(crate) fn label(content: &Content) -> Label {
     let mtime_ns = Some(content.mtime_ns).filter(|mtime_ns| *mtime_ns != 0);
-    Label { mtime_ns, checksum: content.checksum }
+    Label { is_file: true, mtime_ns, checksum: content.checksum }
 }
 
 /// Whether what was written may be placed later on: the service was away, or full.
@@ -124,7 +124,10 @@ async fn place_large(
     }
     let way = bucket.clear(path, expect, Why::Replaced).await?;
     match bucket.complete(upload.id(), upload.parts(), content.size, &way.expect).await {
-        Ok(state) => Ok(placed(bucket, path, &way.key, state, content).await),
+        Ok((state, etag)) => {
+            upload.keep_parts(etag).await;
+            Ok(placed(bucket, path, &way.key, state, content).await)
+        }
         Err(refusal) => Err(bucket.close(path, &way, &refusal).await),
     }
 }

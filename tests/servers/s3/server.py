@@ -7,9 +7,11 @@ a real server. Each bucket has settings of its own, made by requests below `/_ga
   checks them), `none` (ignored, as lesser servers do) or `refused` (answered 501);
 - `etags`: whether listings tell them;
 - `away`: the bucket is gone for a while;
+- `frozen`: what lies in an archive stays there, though it was asked for;
 - `space`: how many more bytes it takes; `slow_s`: by how long its answers to large bodies are late;
 - `faults`: answers instead of moto's, or after it has done its work;
-- a door for a user who writes without S3, and counts of all requests.
+- `queue`: the bucket's event notifications go to an SQS queue of its name;
+- a door for a user who writes without S3, and counts of all requests and of the bytes they sent.
 
 It listens on a free port of the loopback, writes that to the file it is given, and ends by itself
 when nobody has asked anything for a while.
@@ -33,12 +35,15 @@ os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(256 * 1024 * 1024)
 
 from moto.core import DEFAULT_ACCOUNT_ID  # noqa: E402
 from moto.s3.models import s3_backends  # noqa: E402
+from moto.sqs.models import sqs_backends  # noqa: E402
 from moto.moto_server.werkzeug_app import create_backend_app  # noqa: E402
 
 IDLE_S = 90
 # moto's routes end at a line's end, so its keys have another character there.
 NEWLINE, STAND_IN = "%0A", "%EE%80%8A"
 KEY_ID = "onitu-test"
+REGION = "us-east-1"
+EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
 
 
 class Bucket:
@@ -46,9 +51,11 @@ class Bucket:
         self.conditions = settings.get("conditions", "all")
         self.etags = settings.get("etags", True)
         self.away = False
+        self.frozen = False
         self.space = None
         self.faults = []
         self.counts = {}
+        self.bytes = {}
         self.slow_s = 0
 
 
@@ -56,6 +63,8 @@ class Gate:
     def __init__(self):
         self.moto = create_backend_app("s3")
         self.backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        self.sqs = create_backend_app("sqs")
+        self.queues = sqs_backends[DEFAULT_ACCOUNT_ID][REGION]
         self.buckets = {}
         self.lock = threading.Lock()
         self.asked = time.monotonic()
@@ -63,6 +72,8 @@ class Gate:
     def __call__(self, environ, start, body):
         environ["wsgi.input"] = io.BytesIO(body)
         path, _, query = environ["REQUEST_URI"].partition("?")
+        if environ.get("HTTP_X_AMZ_TARGET", "").startswith("AmazonSQS."):
+            return self.serve_queue(environ, start, body)
         with self.lock:
             self.asked = time.monotonic()
             if path.startswith("/_gate/"):
@@ -88,14 +99,16 @@ class Gate:
         asked = parse_qs(query, keep_blank_values=True)
         kind = kind_of(environ, key, asked)
         bucket.counts[kind] = bucket.counts.get(kind, 0) + 1
+        bucket.bytes[kind] = bucket.bytes.get(kind, 0) + len(body)
         fault = next((it for it in bucket.faults if hits(it, kind, key)), None)
         if fault:
             fault["times"] -= 1
             if fault["times"] == 0:
                 bucket.faults.remove(fault)
             return self.fail(environ, start, fault, name, key)
-        if kind == "GET" and "HTTP_RANGE" in environ and self.is_archived(name, key):
-            # moto answers a range of its own refusal.
+        source = unquote(environ.get("HTTP_X_AMZ_COPY_SOURCE", "")).lstrip("/").partition("/")[2]
+        if (kind == "GET" and self.is_archived(name, key)) or (source and self.is_archived(name, source)):
+            # moto answers a range of its own refusal, and copies what it restores at once.
             return refuse(start, 403, "InvalidObjectState", "It lies in an archive")
         unmet = self.condition(environ, bucket, name, key, kind)
         if unmet:
@@ -106,10 +119,36 @@ class Gate:
             bucket.space -= len(body)
         return self.pass_on(environ, start, bucket, kind)
 
+    def serve_queue(self, environ, start, body):
+        """Waits for messages without keeping others from the server, which moto would do."""
+        asked = json.loads(body)
+        until = time.monotonic() + asked.pop("WaitTimeSeconds", 0)
+        body = json.dumps(asked).encode()
+        environ["CONTENT_LENGTH"] = environ["HTTP_CONTENT_LENGTH"] = str(len(body))
+        name = asked["QueueUrl"].rpartition("/")[2]
+        kind = environ["HTTP_X_AMZ_TARGET"].partition(".")[2]
+        while True:
+            told = []
+            with self.lock:
+                self.asked = time.monotonic()
+                bucket = self.buckets.get(name)
+                fault = bucket and next((it for it in bucket.faults if it["kind"] == kind), None)
+                if fault:
+                    return refuse_json(start, fault["status"], fault["code"])
+                environ["wsgi.input"] = io.BytesIO(body)
+                answered = b"".join(self.sqs(environ, lambda *it: told.append(it)))
+            is_empty = kind == "ReceiveMessage" and b"MessageId" not in answered
+            if not is_empty or not told[0][0].startswith("200") or time.monotonic() > until:
+                start(*told[0][:2])
+                return [answered]
+            time.sleep(0.05)
+
     def is_archived(self, name, key):
         found = self.backend.get_object(name, key)
         restored = found and 'ongoing-request="false"' in found.response_dict.get("x-amz-restore", "")
-        return found is not None and found.storage_class in ("GLACIER", "DEEP_ARCHIVE") and not restored
+        if found is None or found.storage_class not in ("GLACIER", "DEEP_ARCHIVE"):
+            return False
+        return self.buckets[name].frozen or not restored
 
     def fail(self, environ, start, fault, name, key):
         """Answers something else than moto, which may have done its work before."""
@@ -134,8 +173,9 @@ class Gate:
         # moto says that all uploads began on a day in 2010.
         now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()).encode()
         answer = answer.replace(b"2010-11-10T20:48:33.000Z", now)
-        # Its name for the list of parts is one that no client knows.
+        # Two of its names are such as no client knows.
         answer = answer.replace(b"ListPartsResponse", b"ListPartsResult")
+        answer = answer.replace(b"GetBucketVersioningResponse", b"VersioningConfiguration")
         answer = answer.replace(STAND_IN.encode(), NEWLINE.encode())
         if kind == "LIST" and not bucket.etags:
             answer = re.sub(rb"<ETag>.*?</ETag>", b"", answer)
@@ -149,7 +189,7 @@ class Gate:
         if bucket.conditions != "all":
             for header in ("IF_MATCH", "IF_NONE_MATCH", "X_AMZ_COPY_SOURCE_IF_MATCH"):
                 environ.pop(f"HTTP_{header}", None)
-        if kind not in ("PUT", "COPY", "COMPLETE", "DELETE"):
+        if kind not in ("PUT", "COPY", "PARTCOPY", "COMPLETE", "DELETE"):
             return None
         if bucket.conditions == "refused" and (matches or none):
             return 501, "NotImplemented", "A header you provided implies functionality ..."
@@ -182,11 +222,18 @@ class Gate:
             self.backend.create_bucket(name, "us-east-1")
             if json.loads(body or b"{}").get("versioned"):
                 self.backend.put_bucket_versioning(name, "Enabled")
+            if json.loads(body or b"{}").get("queue"):
+                self.queues.create_queue(name, region=REGION)
+                told = {"Queue": f"arn:aws:sqs:{REGION}:{DEFAULT_ACCOUNT_ID}:{name}", "Event": EVENTS}
+                self.backend.get_bucket(name).set_notification_configuration(
+                    {"QueueConfiguration": [told]}
+                )
             return answer(start, b"")
         if what == "bucket" and method == "DELETE":
             del self.buckets[name]
             self.backend.get_bucket(name).keys.clear()
             self.backend.delete_bucket(name)
+            self.queues.queues.pop(name, None)
             return answer(start, b"")
         bucket = self.buckets[name]
         if what == "set":
@@ -195,6 +242,24 @@ class Gate:
             return answer(start, b"")
         if what == "counts":
             return answer(start, json.dumps(bucket.counts).encode())
+        if what == "about":
+            found = self.backend.get_object(name, asked["key"])
+            told = {"class": found.storage_class, "encryption": found.encryption, "kms": found.kms_key_id}
+            return answer(start, json.dumps(told).encode())
+        if what == "versions":
+            all_of_it = self.backend.get_bucket(name).keys.getlist(asked["key"])
+            held = [base64.b64encode(it.value).decode() for it in all_of_it if hasattr(it, "value")]
+            return answer(start, json.dumps(held).encode())
+        if what == "bytes":
+            return answer(start, json.dumps(bucket.bytes).encode())
+        if what == "queue" and method == "POST":
+            self.queues.send_message(name, body.decode())
+            return answer(start, b"")
+        if what == "queue":
+            return answer(start, str(len(self.queues.get_queue(name)._messages)).encode())
+        if what == "unplug":
+            self.backend.get_bucket(name).set_notification_configuration(None)
+            return answer(start, b"")
         if what == "uploads":
             held = self.backend.get_bucket(name).multiparts
             return answer(start, json.dumps([it.key_name for it in held.values()]).encode())
@@ -264,6 +329,12 @@ def refuse(start, status, code, text, headers=None):
     ).encode()
     head = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
     start(f"{status} {code}", head + list((headers or {}).items()))
+    return [body]
+
+
+def refuse_json(start, status, code):
+    body = json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": "a fault"}).encode()
+    start(f"{status} {code}", [("Content-Type", "application/x-amz-json-1.0")])
     return [body]
 
 

@@ -6,8 +6,10 @@ use serde_json::json;
 use super::{at, bucket, connect, look, place, read};
 use crate::object::Conditions;
 
-const ALL: Conditions = Conditions { put: true, complete: true, copy: true, delete: true };
-const NONE: Conditions = Conditions { put: false, complete: false, copy: false, delete: false };
+const ALL: Conditions =
+    Conditions { put: true, complete: true, copy: true, part_source: true, delete: true };
+const NONE: Conditions =
+    Conditions { put: false, complete: false, copy: false, part_source: false, delete: false };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_heeds_is_found_out() {

@@ -1,5 +1,7 @@
 //! What goes wrong between a bucket and whoever configured it, and what they are told.
 
+use std::time::Duration;
+
 use onitu_plug::{Fault, FaultKind, Plug, TrashQuery};
 use serde_json::{Value, json};
 
@@ -86,18 +88,28 @@ async fn a_lost_answer_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_asks_for_patience_is_given_it() {
     let (bucket, plug) = usual().await;
-    bucket.set(&json!({ "faults": [
-        { "kind": "HEAD", "times": 9, "status": 503, "code": "SlowDown", "headers": { "Retry-After": "3" } }
-    ] }));
-    let fault = plug.look(&at("file")).await.unwrap_err();
-    assert_eq!(
-        (fault.kind, fault.retry_after_ms),
-        (FaultKind::RateLimited, Some(3_000)),
-        "{fault}"
-    );
     // A hiccup is not even noticed.
     bucket.refuse("HEAD", "file", 1, 500, "InternalError");
     assert_eq!(plug.look(&at("file")).await.unwrap(), None);
+    let slow_down = |seconds: u32| {
+        bucket.set(&json!({ "faults": [
+            { "kind": "HEAD", "times": 1, "status": 503, "code": "SlowDown",
+              "headers": { "Retry-After": seconds.to_string() } }
+        ] }));
+    };
+    slow_down(1);
+    let began = tokio::time::Instant::now();
+    assert_eq!(plug.look(&at("file")).await.unwrap(), None);
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    slow_down(300);
+    let fault = plug.look(&at("file")).await.unwrap_err();
+    assert_eq!(
+        (fault.kind, fault.retry_after_ms),
+        (FaultKind::RateLimited, Some(300_000)),
+        "{fault}"
+    );
+    // All others are kept waiting as well, and that is told at once.
+    assert_eq!(plug.look(&at("other")).await.unwrap_err().kind, FaultKind::RateLimited);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,25 +122,6 @@ async fn a_listing_with_a_page_that_fails_is_not_complete() {
         { "kind": "LIST", "times": 9, "skip": 1, "status": 500, "code": "InternalError" }
     ] }));
     assert_eq!(list(&plug, "").await.unwrap_err().kind, FaultKind::Unavailable);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_archived_object_is_told_and_asked_for_when_it_is_read() {
-    let (bucket, plug) = usual().await;
-    bucket.write_class("cold", b"bytes", "GLACIER");
-    assert_eq!(list(&plug, "").await.unwrap(), ["cold"]);
-    let state = look(&plug, "cold").await;
-    let fault = plug.read(&at("cold"), state.tag, 0).await.map(drop).unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Denied, "{fault}");
-    assert!(fault.message.contains("archive"), "{fault}");
-    assert_eq!(bucket.counts().get("RESTORE"), Some(&1));
-    // This server restores at once.
-    assert_eq!(read(&plug, "cold", &state).await.unwrap(), b"bytes");
-    bucket.write_class("colder", b"bytes", "GLACIER");
-    let state = look(&plug, "colder").await;
-    let fault = plug.remove(&at("colder"), state.tag).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Denied, "it isn't removed while it can't be kept: {fault}");
-    assert!(bucket.read("colder").is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,4 +156,23 @@ async fn the_trash_is_kept_within_its_bounds() {
     assert_eq!(paths().await, ["file 3", "file 2"], "the oldest go first");
     plug.bucket().purge(u64::MAX, None).await.unwrap();
     assert!(paths().await.is_empty() && bucket.below(".onitu/trash/").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_told_how_to_encrypt() {
+    let bucket = bucket(&json!({}));
+    let key = "arn:aws:kms:us-east-1:123456789012:key/mine";
+    let options = json!({ "encryption": "aws:kms", "kms_key_id": key, "part_bytes": 100_000 });
+    let plug = connect(&bucket, &options).await.unwrap();
+    let small = place(&plug, "small", b"bytes", None).await.unwrap();
+    place(&plug, "large", &vec![7; 250_000], None).await.unwrap();
+    plug.rename(&at("small"), small.tag, &at("renamed"), None).await.unwrap();
+    for name in ["large", "renamed", ".onitu/service"] {
+        let about = bucket.about(name);
+        assert_eq!(
+            (&about["encryption"], &about["kms"]),
+            (&json!("aws:kms"), &json!(key)),
+            "{name}"
+        );
+    }
 }

@@ -4,14 +4,18 @@
 //! in memory, large ones go to a temporary file without a name, so memory is bounded.
 
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::path::Path as Directory;
 
 use onitu_plug::Tag;
-use tempfile::SpooledTempFile;
+use tempfile::{SpooledTempFile, spooled_tempfile_in};
 
 use super::directory_sign;
 
 /// Bytes of a listing that stay in memory; some hundred thousand names.
 const MEMORY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Changes that one page may bring; what is beyond is not told one by one.
+pub(crate) const CHANGES_MAX: usize = 20_000;
 
 /// A name that is new, gone, or stands for something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +84,7 @@ pub(crate) struct Comparison {
     /// The name before, and whether all came in order.
     last: String,
     is_sorted: bool,
+    is_too_much: bool,
 }
 
 fn shared(one: &str, other: &str) -> usize {
@@ -88,10 +93,24 @@ fn shared(one: &str, other: &str) -> usize {
 
 impl Comparison {
     /// With nothing to compare with, nothing has changed.
-    pub(crate) fn new(before: Option<Snapshot>) -> io::Result<Self> {
+    /// What is too large for memory goes to `directory`.
+    pub(crate) fn new(before: Option<Snapshot>, directory: &Directory) -> io::Result<Self> {
         let before = before.filter(|it| it.is_sorted).map(Reader::new).transpose()?;
-        let file = BufWriter::new(SpooledTempFile::new(MEMORY_BYTES));
-        Ok(Self { before, file, last: String::new(), is_sorted: true })
+        let file = BufWriter::new(spooled_tempfile_in(MEMORY_BYTES, directory));
+        Ok(Self { before, file, last: String::new(), is_sorted: true, is_too_much: false })
+    }
+
+    /// Whether more has changed than was told.
+    pub(crate) fn is_too_much(&self) -> bool {
+        self.is_too_much
+    }
+
+    fn note(&mut self, changes: &mut Vec<Change>, name: String, now: Option<Tag>) {
+        if changes.len() < CHANGES_MAX {
+            changes.push(Change { name, now });
+        } else {
+            self.is_too_much = true;
+        }
     }
 
     /// Takes the next name; the directories that lead to it are names as well.
@@ -127,26 +146,43 @@ impl Comparison {
         if !self.is_sorted {
             return Ok(());
         }
+        if self.before.is_none() {
+            return Ok(());
+        }
+        self.tell_gone(changes, |old| old < name)?;
         let Some(before) = &mut self.before else { return Ok(()) };
-        while let Some((gone, _)) = before.next.take_if(|(old, _)| old.as_str() < name) {
-            changes.push(Change { name: gone, now: None });
+        let old = before.next.take_if(|(old, _)| old.as_str() == name).map(|(_, old)| old);
+        if old.is_some() {
             before.advance()?;
         }
-        let old = before.next.take_if(|(old, _)| old.as_str() == name).map(|(_, old)| old);
         if old != Some(sign) {
-            changes.push(Change { name: name.to_owned(), now: Some(sign) });
+            self.note(changes, name.to_owned(), Some(sign));
         }
-        if old.is_some() { before.advance() } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Tells the next names of the listing before that are gone.
+    fn tell_gone(
+        &mut self,
+        changes: &mut Vec<Change>,
+        is_gone: impl Fn(&str) -> bool,
+    ) -> io::Result<()> {
+        while let Some(before) = &mut self.before
+            && let Some((gone, _)) = before.next.take_if(|(old, _)| is_gone(old))
+        {
+            before.advance()?;
+            self.note(changes, gone, None);
+        }
+        Ok(())
     }
 
     /// The listing is complete.
-    pub(crate) fn finish(mut self, changes: &mut Vec<Change>) -> io::Result<Snapshot> {
-        if let Some(before) = self.before.as_mut().filter(|_| self.is_sorted) {
-            while let Some((gone, _)) = before.next.take() {
-                changes.push(Change { name: gone, now: None });
-                before.advance()?;
-            }
-        }
+    pub(crate) fn finish(&mut self, changes: &mut Vec<Change>) -> io::Result<()> {
+        if self.is_sorted { self.tell_gone(changes, |_| true) } else { Ok(()) }
+    }
+
+    /// To compare the next one with.
+    pub(crate) fn into_snapshot(self) -> io::Result<Snapshot> {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         Ok(Snapshot { file, is_sorted: self.is_sorted })
     }
@@ -157,12 +193,13 @@ mod tests {
     use super::*;
 
     fn listing(before: Option<Snapshot>, names: &[(&str, u8)]) -> (Snapshot, Vec<String>) {
-        let mut comparison = Comparison::new(before).unwrap();
+        let mut comparison = Comparison::new(before, &std::env::temp_dir()).unwrap();
         let mut changes = Vec::new();
         for (name, sign) in names {
             comparison.take(name, Tag([*sign; 6]), &mut changes).unwrap();
         }
-        let snapshot = comparison.finish(&mut changes).unwrap();
+        comparison.finish(&mut changes).unwrap();
+        let snapshot = comparison.into_snapshot().unwrap();
         let told = changes.into_iter().map(|Change { name, now }| match now {
             Some(_) => name,
             None => format!("-{name}"),
@@ -199,6 +236,48 @@ mod tests {
         }
         let (_, told) = listing(snapshot, &names[1..]);
         assert_eq!(told.len(), 1);
+    }
+
+    /// Keys as long as they are in real life, page by page. Ten times as many take as much memory, and
+    /// far too long for a test.
+    #[test]
+    fn very_many_objects_are_compared_in_bounded_memory() {
+        const OBJECTS: u32 = 250_000;
+        let round = |before, count: u32| {
+            let mut comparison = Comparison::new(before, &std::env::temp_dir()).unwrap();
+            let (mut changes, mut told) = (Vec::new(), 0);
+            for at in 0..count {
+                let name = format!(
+                    "projects/{:04}/photographs/{:03}/image {at:08}.jpeg",
+                    at / 5_000,
+                    at / 100 % 50
+                );
+                comparison.take(&name, Tag([1; 6]), &mut changes).unwrap();
+                if at % 1_000 == 999 {
+                    told += std::mem::take(&mut changes).len();
+                }
+            }
+            comparison.finish(&mut changes).unwrap();
+            let is_too_much = comparison.is_too_much();
+            (comparison.into_snapshot().unwrap(), told + changes.len(), is_too_much)
+        };
+        let mut kept = None;
+        let memory = allocation_counter::measure(|| {
+            let (first, _, _) = round(None, OBJECTS);
+            let (mut second, told, _) = round(Some(first), OBJECTS);
+            assert_eq!(told, 0);
+            let bytes = second.file.seek(io::SeekFrom::End(0)).unwrap();
+            assert!(
+                bytes / u64::from(OBJECTS) < 24,
+                "{} bytes an object",
+                bytes / u64::from(OBJECTS)
+            );
+            // All of them go at once.
+            let (_, told, is_too_much) = round(Some(second), 0);
+            kept = Some((told, is_too_much));
+        });
+        assert_eq!(kept, Some((CHANGES_MAX, true)));
+        assert!(memory.bytes_max < 24 << 20, "{} bytes at once", memory.bytes_max);
     }
 
     #[test]

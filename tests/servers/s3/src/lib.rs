@@ -49,7 +49,7 @@ impl Drop for Fresh {
 
 impl Bucket {
     /// A new bucket on the server, which is started if it doesn't run. `settings` as in
-    /// `server.py`: `conditions`, `etags`, `versioned`.
+    /// `server.py`: `conditions`, `etags`, `versioned`, `queue`.
     pub fn fresh(settings: &Value) -> Fresh {
         let address = server::address();
         let name = format!("test-{:016x}", fastrand::u64(..));
@@ -108,6 +108,19 @@ impl Bucket {
         self.must("PUT", "door", &format!("key={}&class={class}", http::quote(key)), bytes);
     }
 
+    /// How an object is stored: `class`, `encryption`, `kms`.
+    pub fn about(&self, key: &str) -> Value {
+        let answer = self.must("GET", "about", &format!("key={}", http::quote(key)), b"");
+        serde_json::from_slice(&answer).unwrap_or_default()
+    }
+
+    /// What all versions of an object hold, the oldest first.
+    pub fn versions(&self, key: &str) -> Vec<Vec<u8>> {
+        let answer = self.must("GET", "versions", &format!("key={}", http::quote(key)), b"");
+        let found: Vec<String> = serde_json::from_slice(&answer).unwrap_or_default();
+        found.iter().map(|text| http::base64(text)).collect()
+    }
+
     /// Adds to the end of an object.
     pub fn append(&self, key: &str, bytes: &[u8]) {
         assert_eq!(self.door("POST", key, bytes).0, 200, "{key}");
@@ -147,6 +160,32 @@ impl Bucket {
     /// How many requests of each kind were made.
     pub fn counts(&self) -> BTreeMap<String, u64> {
         serde_json::from_slice(&self.must("GET", "counts", "", b"")).unwrap_or_default()
+    }
+
+    /// How many bytes the requests of each kind have sent.
+    pub fn bytes(&self) -> BTreeMap<String, u64> {
+        serde_json::from_slice(&self.must("GET", "bytes", "", b"")).unwrap_or_default()
+    }
+
+    /// The URL of the queue that a bucket made with `queue` has.
+    pub fn queue(&self) -> String {
+        format!("http://{}/123456789012/{}", self.address, self.name)
+    }
+
+    /// Puts a message into the queue.
+    pub fn send(&self, message: &str) {
+        self.must("POST", "queue", "", message.as_bytes());
+    }
+
+    /// How many messages the queue has, those included that were heard and not removed.
+    pub fn queued(&self) -> usize {
+        let answer = self.must("GET", "queue", "", b"");
+        String::from_utf8_lossy(&answer).parse().unwrap_or_default()
+    }
+
+    /// From now on the bucket's events go nowhere.
+    pub fn unplug(&self) {
+        self.must("POST", "unplug", "", b"");
     }
 
     /// The keys of all unfinished uploads.
