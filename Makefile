@@ -48,7 +48,7 @@ need:
 # Tests make Python environments below the target directory, once.
 need-tests: need
 	@xtask/need ps=procps mount=mount setpriv=util-linux python3=python3 \
-		sshd=openssh-server ssh-agent=openssh-client
+		sshd=openssh-server ssh-agent=openssh-client inotifywait=inotify-tools
 	@python3 -c 'import ensurepip' 2>/dev/null || xtask/need ensurepip=python3-venv
 
 format:

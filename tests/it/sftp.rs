@@ -5,8 +5,17 @@ use onitu_tests::{House, soon};
 
 /// A house with the folder `here`, and `there`, which is reached through the server.
 fn house(server: &Sshd) -> House {
+    house_with(server, "1s", &[])
+}
+
+fn house_with(server: &Sshd, poll: &str, further: &[&str]) -> House {
     let mut house = House::prepared(&["here", "there"]);
     house.set_driver("there", "sftp");
+    set(&mut house, server, poll, further);
+    house
+}
+
+fn set(house: &mut House, server: &Sshd, poll: &str, further: &[&str]) {
     let (key, known) = (server.private_key(), server.known_hosts());
     for line in [
         "host = \"127.0.0.1\"".to_owned(),
@@ -14,11 +23,13 @@ fn house(server: &Sshd) -> House {
         format!("user = \"{}\"", server.user()),
         format!("private_key = \"{}\"", key.display()),
         format!("known_hosts = \"{}\"", known.display()),
-        "poll = \"1s\"".to_owned(),
+        format!("poll = \"{poll}\""),
     ] {
         house.add_option("there", &line);
     }
-    house
+    for line in further {
+        house.add_option("there", line);
+    }
 }
 
 #[test]
@@ -121,4 +132,80 @@ fn a_full_disk_on_the_server_is_told_and_goes_on_with_room() {
     house.wait();
     house.assert_same_contents();
     assert_eq!(house.service("there").unwrap()["problems_total"], 0);
+}
+
+#[test]
+fn a_change_on_the_server_is_here_soon_where_a_program_tells_of_it() {
+    let server = Sshd::start();
+    let mut house = house_with(&server, "1h", &["watch_command = \"inotifywait\""]);
+    let (here, there) = (house.files("here"), house.files("there"));
+    there.write("letter.txt", "before");
+    house.up();
+    house.wait();
+    there.write("letter.txt", "edited there");
+    there.write("new/photo.jpg", vec![7; 300_000]);
+    soon("both to arrive without a round", || {
+        here.read("letter.txt").as_deref() == Some(b"edited there")
+            && here.read("new/photo.jpg").is_some_and(|it| it.len() == 300_000)
+    });
+    there.rename("new/photo.jpg", "cat.jpg");
+    there.remove("letter.txt");
+    soon("the rename and the deletion", || {
+        here.has("cat.jpg") && !here.has("new/photo.jpg") && !here.has("letter.txt")
+    });
+    house.wait();
+    house.assert_same_contents();
+}
+
+#[test]
+fn a_program_that_tells_nothing_is_told_with_its_remedy_and_changes_are_found_without() {
+    let server = Sshd::start();
+    let mut house = house_with(&server, "1s", &["watch_command = \"no-such-program\""]);
+    let (here, there) = (house.files("here"), house.files("there"));
+    house.up();
+    house.wait();
+    soon("it to be told", || {
+        let status = house.service("there").unwrap().to_string();
+        status.contains("`watch_command` tells of no changes") && status.contains("not found")
+    });
+    there.write("letter.txt", "found by a round");
+    soon("it to arrive", || here.has("letter.txt"));
+}
+
+#[test]
+fn a_folder_on_a_server_is_kept_by_one_onitu_only() {
+    let server = Sshd::start();
+    let mut first = house(&server);
+    first.up();
+    first.wait();
+    let mut second = House::prepared(&["elsewhere"]);
+    second.add_service_at("there", first.root("there").to_owned());
+    second.set_driver("there", "sftp");
+    second.files("elsewhere").write("letter.txt", "of the second");
+    set(&mut second, &server, "1s", &[]);
+    second.up();
+    soon("the second to be kept out", || {
+        let service = second.service("there").unwrap();
+        service["state"] == "unavailable" && service.to_string().contains("used by another Onitu")
+    });
+    first.files("here").write("note.txt", "of the first");
+    first.wait();
+    first.assert_same_contents();
+    assert!(!first.files("there").has("letter.txt"), "nothing of the second");
+}
+
+#[test]
+fn of_a_large_file_that_was_edited_elsewhere_the_rest_is_copied_on_the_server() {
+    let server = Sshd::start();
+    let mut house = house_with(&server, "1s", &["hash_command = \"sha1sum\""]);
+    let (here, there) = (house.files("here"), house.files("there"));
+    let mut image: Vec<u8> = (0..12_000_000_u32).map(|at| (at / 7) as u8).collect();
+    here.write("image", &image);
+    house.up();
+    house.wait();
+    image[5_000_000] ^= 1;
+    here.write("image", &image);
+    house.wait();
+    assert!(there.read("image").unwrap() == image);
+    house.assert_same_contents();
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use onitu_plug::{Fault, FaultKind, Kind, Path, Setting, Tag};
+use russh::Channel;
+use russh::client::Msg;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
@@ -15,13 +17,16 @@ use crate::flush::Flush;
 use crate::fresh::Fresh;
 use crate::gate::Gate;
 use crate::lane::{Handle, Lane};
+use crate::lock::Lock;
 use crate::lost::Lost;
 use crate::marker::Marker;
 use crate::name;
 use crate::options::Options;
+use crate::reuse::Reuses;
 use crate::ssh::{self, Connection};
 use crate::state::{Standing, There};
 use crate::trash::Trash;
+use crate::watch::placed::Placed;
 use crate::watch::seen::Seen;
 use crate::wire::reply::Extensions;
 use crate::wire::request::{Request, open};
@@ -40,13 +45,14 @@ const LOOKS_MAX: usize = 5;
 pub(crate) struct Remote {
     lanes: Vec<Arc<Lane>>,
     /// Ends when dropped.
-    _connection: Connection,
+    connection: Connection,
     lost: Arc<Lost>,
     /// Without links; no `/` at its end.
     root: Vec<u8>,
     shown: String,
     service: String,
     marker: Marker,
+    lock: Lock,
     buffer: Arc<Semaphore>,
     /// Bytes on their way from the server.
     pub(crate) inbound: Arc<Semaphore>,
@@ -58,6 +64,8 @@ pub(crate) struct Remote {
     pub(crate) trash: Trash,
     pub(crate) fresh: Fresh,
     pub(crate) seen: Seen,
+    pub(crate) placed: Placed,
+    pub(crate) reuses: Reuses,
 }
 
 impl Remote {
@@ -73,18 +81,20 @@ impl Remote {
         let place = crate::area::Place { lane: &first, root: &root, shown: &shown };
         let marker = Marker::claim(&place, &setting.service, setting.known).await?;
         let clock = place.prepare().await?;
+        let lock = Lock::take(&place, setting, &clock).await?;
         let mut lanes = vec![first];
         let more = (1..LANES).map(|_| open_lane(&connection, &lost));
         lanes.extend(futures_util::future::join_all(more).await.into_iter().flatten());
         let trash = Trash::new(&root, setting);
         Ok(Self {
             lanes,
-            _connection: connection,
+            connection,
             lost,
             root,
             shown,
             service: setting.service.clone(),
             marker,
+            lock,
             buffer: Arc::new(Semaphore::new(BUFFER_BYTES_MAX)),
             inbound: Arc::new(Semaphore::new(FLIGHT_BYTES_MAX)),
             outbound: Arc::new(Semaphore::new(FLIGHT_BYTES_MAX)),
@@ -94,7 +104,15 @@ impl Remote {
             trash,
             fresh: Fresh::default(),
             seen: Seen::default(),
+            placed: Placed::default(),
+            reuses: Reuses::new(options.hash_command.as_deref()),
         })
+    }
+
+    /// A channel beside those for SFTP; the error is a sentence.
+    pub(crate) async fn session(&self) -> Result<Channel<Msg>, String> {
+        let refused = |error| format!("the server refuses one more channel: {error}");
+        self.connection.channel_open_session().await.map_err(refused)
     }
 
     /// The lane with the most room, and its number.
@@ -176,6 +194,12 @@ impl Remote {
             Err(failure) => return Err(fault("look at", &self.shown, &failure)),
         };
         self.marker.verify(&place, marker).await
+    }
+
+    /// Whether all of this is still so: the folder is there, and nobody else's Onitu works in it.
+    pub(crate) async fn check(&self) -> Result<(), Fault> {
+        self.verify().await?;
+        self.lock.renew(&self.place(), &self.clock).await
     }
 
     fn place(&self) -> crate::area::Place<'_> {

@@ -1,7 +1,7 @@
 //! Which host keys are trusted: those in `known_hosts`, and no other, whatever the reason.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 
 use onitu_plug::Fault;
 use russh::Preferred;
@@ -20,6 +20,9 @@ pub(crate) struct Hosts {
     file: PathBuf,
     /// Each with the file and line in which it stands.
     known: Vec<(PathBuf, usize, PublicKey)>,
+    /// Those of lines that begin with `@revoked`, whatever server they name: such a key is no
+    /// longer a secret, so nobody who shows it is trusted.
+    revoked: Vec<(PathBuf, usize, PublicKey)>,
 }
 
 impl Hosts {
@@ -31,16 +34,17 @@ impl Hosts {
             let own = std::env::home_dir().map(|home| home.join(".ssh/known_hosts"));
             own.into_iter().chain([PathBuf::from(OF_ALL)]).collect()
         };
-        let mut known = Vec::new();
+        let (mut known, mut revoked) = (Vec::new(), Vec::new());
         for file in &files {
             let found = russh::keys::known_hosts::known_host_keys_path(host, port, file);
             let found = found.map_err(|error| {
                 unavailable(format!("can't understand `{}`: {error}", file.display()))
             })?;
             known.extend(found.into_iter().map(|(line, key)| (file.clone(), line, key)));
+            revoked.extend(revoked_in(file)?);
         }
         let file = files.into_iter().next().unwrap_or_default();
-        Ok(Self { host: host.to_owned(), port, file, known })
+        Ok(Self { host: host.to_owned(), port, file, known, revoked })
     }
 
     /// The algorithms to be agreed on: first those of the keys that are known, or a server with
@@ -60,6 +64,16 @@ impl Hosts {
 
     /// Whether the key that the server has shown is trusted; if not, what to do about it.
     pub(crate) fn judge(&self, key: &PublicKey) -> Result<(), Fault> {
+        let is_it = |(.., it): &&(PathBuf, usize, PublicKey)| it.key_data() == key.key_data();
+        if let Some((file, line, _)) = self.revoked.iter().find(is_it) {
+            return Err(unavailable(format!(
+                "the server `{}` shows the host key {}, which is revoked (`{}`, line {line}): \
+                 somebody else may have it. Give the server a new key",
+                self.host,
+                key.fingerprint(HashAlg::Sha256),
+                file.display()
+            )));
+        }
         if self.known.iter().any(|(.., known)| known.key_data() == key.key_data()) {
             return Ok(());
         }
@@ -89,4 +103,32 @@ impl Hosts {
         let Self { host, port, .. } = self;
         if *port == 22 { host.clone() } else { format!("[{host}]:{port}") }
     }
+}
+
+/// The keys that a file says are revoked. A line that says so of a key nobody can read can't be left
+/// out: it may be this one.
+fn revoked_in(file: &FilePath) -> Result<Vec<(PathBuf, usize, PublicKey)>, Fault> {
+    let text = match std::fs::read(file) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(unavailable(format!("can't read `{}`: {error}", file.display())));
+        }
+    };
+    let mut revoked = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let mut words = line.split_whitespace();
+        if words.next() != Some("@revoked") {
+            continue;
+        }
+        let key = words.nth(2).map(russh::keys::parse_public_key_base64);
+        let Some(Ok(key)) = key else {
+            let (file, line) = (file.display(), at + 1);
+            return Err(unavailable(format!(
+                "can't understand which key is revoked by line {line} of `{file}`: correct it"
+            )));
+        };
+        revoked.push((file.to_owned(), at + 1, key));
+    }
+    Ok(revoked)
 }

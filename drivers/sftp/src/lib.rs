@@ -4,12 +4,13 @@
 //! knows the protocol's bytes, `lane` has many requests under way. `client` is the folder and
 //! nothing outside of it, `state` tells what stands at a name, `read` and `write` move bytes,
 //! `change`, `swap` and `rename` change names, `trash` keeps what they take away (and `restore`
-//! puts it back), `watch` makes rounds.
+//! puts it back), `reuse` copies on the server what is there already, `watch` makes rounds. `command` runs a program on the server, where that is wanted.
 
 mod area;
 mod change;
 mod client;
 mod clock;
+mod command;
 mod fault;
 mod flush;
 mod fresh;
@@ -17,6 +18,7 @@ mod gate;
 mod hosts;
 mod lane;
 mod list;
+mod lock;
 mod lost;
 mod marker;
 mod name;
@@ -25,6 +27,7 @@ mod plug;
 mod read;
 mod rename;
 mod restore;
+mod reuse;
 mod ssh;
 mod state;
 mod swap;

@@ -21,8 +21,28 @@ const ALONE_MAX: usize = 4_096;
 /// Looks under way at once.
 const LOOKS_AT_ONCE: usize = 32;
 
+/// A directory, open for being listed.
+pub(crate) struct Opened {
+    /// What it holds.
+    pub(crate) entries: Entries,
+    /// Its own time, before it was listed.
+    pub(crate) mtime_s: u32,
+}
+
+/// Whether `path` is a directory that has this time of its own, and no link is on the way: then
+/// nothing was made, renamed or removed in it. Anything else, errors too, is for a listing to tell.
+pub(crate) async fn is_same(remote: &Remote, path: &Path, mtime_s: u32) -> bool {
+    let full = remote.full(path);
+    let asked = [Request::realpath(&full), Request::lstat(&full)];
+    let Ok([real, stat]) = remote.lane().send(asked).await else { return false };
+    let (real, stat) = (real.path().await, stat.attrs().await);
+    real.is_ok_and(|real| real[..] == full[..])
+        && matches!(stat, Ok(Some(attrs)) if attrs.kind() == FileKind::Directory
+            && attrs.mtime_s() == mtime_s)
+}
+
 /// Opens the directory `path` for listing, if it is one and no link is on the way.
-pub(crate) async fn open(remote: &Remote, path: &Path) -> Result<Entries, Fault> {
+pub(crate) async fn open(remote: &Remote, path: &Path) -> Result<Opened, Fault> {
     let shown = if path.is_root() { "the root" } else { path.as_str() };
     let failed = |failure: &Failure| fault("list", shown, failure);
     let missing = || Fault::new(FaultKind::NotFound, format!("there is no directory `{shown}`"));
@@ -33,12 +53,13 @@ pub(crate) async fn open(remote: &Remote, path: &Path) -> Result<Entries, Fault>
         .await
         .map_err(|it| failed(&it))?;
     let (real, stat) = (real.path().await, stat.attrs().await);
-    let kind = match stat {
-        Ok(attrs) => attrs.map(|attrs| attrs.kind()),
+    let stat = match stat {
+        Ok(attrs) => attrs,
         Err(failure) if failure.is_bad_name() => None,
         Err(failure) => return Err(failed(&failure)),
     };
-    match (real, kind) {
+    let mtime_s = stat.map_or(0, |attrs| attrs.mtime_s());
+    match (real, stat.map(|attrs| attrs.kind())) {
         (Ok(real), Some(FileKind::Directory)) if real[..] == full[..] => {}
         (_, Some(FileKind::Directory) | None) => {
             // A directory that is missing because the root is gone isn't missing but unknown.
@@ -52,7 +73,8 @@ pub(crate) async fn open(remote: &Remote, path: &Path) -> Result<Entries, Fault>
             remote.verify().await?;
             Err(missing())
         }
-        entries => entries.map_err(|it| failed(&it)),
+        Err(failure) => Err(failed(&failure)),
+        Ok(entries) => Ok(Opened { entries, mtime_s }),
     }
 }
 
@@ -65,10 +87,10 @@ pub(crate) async fn list(
     if name::is_own(directory) {
         return Err(Fault::new(FaultKind::NotFound, format!("there is no `{directory}`")));
     }
-    let mut entries = open(remote, directory).await?;
-    let mut pages =
-        Pages { remote, directory, listing, page: Vec::new(), record: Record::default() };
     let reached = remote.clock.reached().await;
+    let Opened { mut entries, mtime_s } = open(remote, directory).await?;
+    let record = Record::of(mtime_s, reached);
+    let mut pages = Pages { remote, directory, listing, page: Vec::new(), record };
     let mut alone = Vec::new();
     loop {
         let next = entries.next().await;

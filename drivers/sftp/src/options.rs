@@ -33,6 +33,12 @@ pub struct Options {
     /// The file of the host keys that are trusted.
     #[serde(default)]
     pub known_hosts: Option<PathBuf>,
+    /// A program on the server that tells of changes.
+    #[serde(default)]
+    pub watch_command: Option<String>,
+    /// A program on the server that tells the SHA-1 of its input.
+    #[serde(default)]
+    pub hash_command: Option<String>,
     /// Seconds between two rounds; every service has this one.
     #[serde(default)]
     pub poll_s: Option<u64>,
@@ -129,6 +135,24 @@ pub(crate) fn manifest() -> Manifest {
                 None,
                 "The file of the host keys that are trusted; `~/.ssh/known_hosts` and \
                  `/etc/ssh/ssh_known_hosts` if not given.",
+            ),
+            option(
+                "watch_command",
+                OptionKind::Text,
+                false,
+                None,
+                "A program that is run on the server, in `root`, and prints one changed path a \
+                 line: changes are then seen at once. `inotifywait` stands for that program of \
+                 `inotify-tools` with the right options.",
+            ),
+            option(
+                "hash_command",
+                OptionKind::Text,
+                false,
+                None,
+                "A program that is run on the server and prints the SHA-1 of its input, as \
+                 `sha1sum` does: of a large file that has changed, only what differs is then \
+                 sent.",
             ),
         ],
         abilities: Abilities {

@@ -1,5 +1,6 @@
 //! The driver as Onitu sees it: each method in a few lines, on top of the other rooms.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::restore;
 use crate::swap;
 use crate::trash;
 use crate::watch::Watch;
+use crate::watch::helper::Helper;
 use crate::write::SftpSink;
 
 /// A folder of another machine, reached by SSH. It lives as long as its connection: a lost one
@@ -26,6 +28,16 @@ pub struct Sftp {
     remote: Arc<Remote>,
     watch: Watch,
     poll: Duration,
+    helper: Option<Helper>,
+}
+
+impl Sftp {
+    async fn help(&self, hints: &Hints) -> Infallible {
+        match &self.helper {
+            Some(helper) => helper.attend(&self.remote, &self.watch, hints, self.poll).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Plug for Sftp {
@@ -39,11 +51,12 @@ impl Plug for Sftp {
 
     async fn connect(options: Options, setting: Setting) -> Result<Self, Fault> {
         let remote = Arc::new(Remote::open(&options, &setting).await?);
-        Ok(Self { remote, watch: Watch::default(), poll: options.poll() })
+        let helper = options.watch_command.as_deref().map(Helper::new);
+        Ok(Self { remote, watch: Watch::default(), poll: options.poll(), helper })
     }
 
     async fn check(&self) -> Result<(), Fault> {
-        self.remote.verify().await
+        self.remote.check().await
     }
 
     async fn watch(&self, hints: Hints) -> Result<(), Fault> {
@@ -51,6 +64,7 @@ impl Plug for Sftp {
             biased;
             fault = self.remote.lost() => Err(fault),
             end = self.watch.run(&self.remote, &hints, self.poll) => end,
+            never = self.help(&hints) => match never {},
         }
     }
 

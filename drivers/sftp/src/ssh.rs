@@ -23,7 +23,7 @@ use crate::options::Options;
 /// Reaching a server, agreeing on keys and logging in may take so long.
 const LIMIT: Duration = Duration::from_secs(30);
 /// A silent server is asked whether it is there,
-const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE: Duration = Duration::from_secs(10);
 /// and is gone if it doesn't answer so often.
 const KEEPALIVES_MAX: usize = 3;
 /// Bytes that a server may send before it is told to go on.

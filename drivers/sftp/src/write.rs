@@ -15,6 +15,7 @@ use crate::fault::{Failure, changed, fault, lost};
 use crate::lane::{Answer, Handle};
 use crate::name;
 use crate::read;
+use crate::reuse::{Piece, Reuse};
 use crate::state::{Standing, There, seconds};
 use crate::temp::{Ready, Temp, dress};
 use crate::wire::Attrs;
@@ -53,6 +54,8 @@ struct File {
     is_kept: bool,
     unflushed: u64,
     under_way: VecDeque<Answer>,
+    /// Compares what is written with what it replaces.
+    reuse: Option<Box<Reuse>>,
 }
 
 impl SftpSink {
@@ -70,7 +73,10 @@ impl SftpSink {
         let written = Written::Memory { pieces: Vec::new(), room: None, length: 0 };
         let mut sink = Self { remote, path, resume, written };
         if content.size > limits::INLINE_BYTES_MAX {
-            sink.written = Written::File(sink.open_temp(content.size).await?);
+            let mut file = sink.open_temp(content.size).await?;
+            let at = (&*file.handle, file.length);
+            file.reuse = Reuse::begin(&sink.remote, &sink.path, &content, at).await.map(Box::new);
+            sink.written = Written::File(file);
         }
         Ok(sink)
     }
@@ -106,6 +112,7 @@ impl SftpSink {
             is_kept: true,
             unflushed: 0,
             under_way: VecDeque::new(),
+            reuse: None,
         })
     }
 
@@ -152,6 +159,11 @@ impl File {
     }
 
     async fn failed(&mut self, remote: &Remote, path: &Path, failure: Failure) -> Fault {
+        if matches!(failure, Failure::Refused(..))
+            && let Some(reuse) = &self.reuse
+        {
+            reuse.doubt(remote);
+        }
         let fault = remote.not_written(path, failure).await;
         // Room on a full disk is worth more than a head start.
         self.is_kept &= fault.kind == FaultKind::Unavailable;
@@ -159,25 +171,55 @@ impl File {
     }
 
     async fn try_write(&mut self, remote: &Remote, mut bytes: Bytes) -> Result<(), Failure> {
-        let lane = self.handle.lane();
+        let Some(mut reuse) = self.reuse.take() else { return self.send(remote, bytes).await };
+        let mut done = Ok(());
+        while done.is_ok()
+            && let Some(piece) = reuse.take(self.length, &mut bytes).await
+        {
+            done = match piece {
+                Piece::Send(bytes) => self.send(remote, bytes).await,
+                Piece::Copy(length) => {
+                    let copy = reuse.copy(self.handle.raw(), self.length, length);
+                    self.request(copy, length, None).await
+                }
+            };
+        }
+        self.reuse = Some(reuse);
+        done
+    }
+
+    async fn send(&mut self, remote: &Remote, mut bytes: Bytes) -> Result<(), Failure> {
         while !bytes.is_empty() {
-            let piece = bytes.split_to(bytes.len().min(lane.write_max as usize));
+            let most = self.handle.lane().write_max as usize;
+            let piece = bytes.split_to(bytes.len().min(most));
             let count = piece.len() as u64;
-            while self.under_way.len() >= WRITES_MAX
-                && let Some(oldest) = self.under_way.pop_front()
-            {
-                oldest.done().await?;
-            }
             let room = Arc::clone(&remote.outbound).acquire_many_owned(count as u32).await;
             let request = Request::write(self.handle.raw(), self.length, piece);
-            self.under_way.push_back(lane.send_with(request, room.ok()).await?);
-            self.length += count;
-            self.unflushed += count;
-            if self.unflushed >= FLUSH_BYTES && lane.extensions().fsync {
-                self.unflushed = 0;
-                let [flushed] = lane.send([Request::fsync(self.handle.raw())]).await?;
-                self.under_way.push_back(flushed);
-            }
+            self.request(request, count, room.ok()).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a request that makes the file `count` bytes longer.
+    async fn request(
+        &mut self,
+        request: Request,
+        count: u64,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), Failure> {
+        let lane = self.handle.lane();
+        while self.under_way.len() >= WRITES_MAX
+            && let Some(oldest) = self.under_way.pop_front()
+        {
+            oldest.done().await?;
+        }
+        self.under_way.push_back(lane.send_with(request, room).await?);
+        self.length += count;
+        self.unflushed += count;
+        if self.unflushed >= FLUSH_BYTES && lane.extensions().fsync {
+            self.unflushed = 0;
+            let [flushed] = lane.send([Request::fsync(self.handle.raw())]).await?;
+            self.under_way.push_back(flushed);
         }
         Ok(())
     }
@@ -191,7 +233,15 @@ impl File {
     }
 
     /// Makes it ready to be placed.
-    async fn finish(&mut self, content: &Content, old: Option<&Standing>) -> Result<Done, Failure> {
+    async fn finish(
+        &mut self,
+        remote: &Remote,
+        content: &Content,
+        old: Option<&Standing>,
+    ) -> Result<Done, Failure> {
+        if let Some(rest) = self.reuse.as_mut().map(|reuse| reuse.rest()) {
+            self.send(remote, rest).await?;
+        }
         while let Some(oldest) = self.under_way.pop_front() {
             oldest.done().await?;
         }
@@ -329,6 +379,7 @@ async fn put(
         let text = format!("`{path}` should have {size} bytes, {is} were written");
         return Err(Fault::new(FaultKind::Corrupt, text));
     }
+    remote.placed.note(path);
     place(remote, Ready::File(temp, state), path, there).await?;
     remote.fresh.note(path, seconds(state.content.mtime_ns), now_s);
     state.content.checksum = content.checksum;
@@ -356,10 +407,16 @@ async fn place_large(
             return Err(fault);
         }
     };
-    let done = match file.finish(&content, Remote::kept(&there)).await {
+    let done = match file.finish(&remote, &content, Remote::kept(&there)).await {
         Ok(done) => done,
         Err(failure) => return Err(file.failed(&remote, &path, failure).await),
     };
+    if let Some((reuse, temp)) = file.reuse.take().zip(file.temp.as_ref())
+        && let Err(fault) = reuse.verify(&remote, &path, temp.full(), &content).await
+    {
+        file.discard().await;
+        return Err(fault);
+    }
     let temp = file.temp.take().ok_or_else(|| lost("a write"))?;
     drop(file);
     put(&remote, &path, &content, (temp, done), &there).await

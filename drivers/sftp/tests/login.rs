@@ -79,29 +79,94 @@ async fn a_key_that_is_not_there_is_told_by_its_name() {
     assert!(refused(options).await.message.contains("`/no/such/key`"));
 }
 
-/// In a process of its own, whose environment names the agent.
-#[test]
-fn the_agent_lets_the_user_in() {
-    if std::env::var_os("ONITU_TEST_ROOT").is_none() {
-        let (server, root) = (Sshd::start(), root());
-        let agent = Agent::start(&server.private_key());
-        let mut options = server.options(root.path());
-        options.as_object_mut().expect("options").remove("private_key");
-        let ended = std::process::Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "the_agent_lets_the_user_in"])
-            .env("ONITU_TEST_ROOT", options.to_string())
-            .env("SSH_AUTH_SOCK", agent.socket())
-            .env("HOME", root.path())
-            .output()
-            .expect("to run");
-        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
-        assert!(root.path().join(".onitu/service").exists(), "it did connect");
-        return;
-    }
-    let options = std::env::var("ONITU_TEST_ROOT").expect("options");
+/// Logs in by the agent, in a process of its own whose environment names it: this one, called with
+/// the name of the test.
+fn in_a_process_of_its_own(test: &str, options: &Value, agent: &Agent, root: &std::path::Path) {
+    let ended = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", test])
+        .env("ONITU_TEST_ROOT", options.to_string())
+        .env("SSH_AUTH_SOCK", agent.socket())
+        .env("HOME", root)
+        .output()
+        .expect("to run");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+    assert!(root.join(".onitu/service").exists(), "it did connect");
+}
+
+/// Whether this is that process; then it has connected.
+fn is_that_process() -> bool {
+    let Ok(options) = std::env::var("ONITU_TEST_ROOT") else { return false };
     let options = serde_json::from_str(&options).expect("JSON");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(connect(options)).expect("connected");
+    true
+}
+
+#[test]
+fn the_agent_lets_the_user_in() {
+    if is_that_process() {
+        return;
+    }
+    let (server, root) = (Sshd::start(), root());
+    let agent = Agent::start(&server.private_key());
+    let mut options = server.options(root.path());
+    options.as_object_mut().expect("options").remove("private_key");
+    in_a_process_of_its_own("the_agent_lets_the_user_in", &options, &agent, root.path());
+}
+
+#[test]
+fn of_several_keys_of_the_agent_the_right_one_lets_in() {
+    if is_that_process() {
+        return;
+    }
+    let (server, root) = (Sshd::start(), root());
+    let strangers = [Sshd::start(), Sshd::start()];
+    let agent = Agent::start(&strangers[0].private_key());
+    agent.add(&strangers[1].private_key());
+    agent.add(&server.private_key());
+    let mut options = server.options(root.path());
+    options.as_object_mut().expect("options").remove("private_key");
+    let test = "of_several_keys_of_the_agent_the_right_one_lets_in";
+    in_a_process_of_its_own(test, &options, &agent, root.path());
+}
+
+/// The line of `known_hosts`, with the server's name hashed by OpenSSH itself.
+fn hash_names(server: &Sshd) {
+    let file = server.known_hosts();
+    let hashed = std::process::Command::new("ssh-keygen").arg("-H").arg("-f").arg(&file).output();
+    assert!(hashed.expect("ssh-keygen").status.success());
+    let text = std::fs::read_to_string(&file).expect("the file");
+    assert!(text.starts_with("|1|") && !text.contains("127.0.0.1"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_known_by_its_hashed_name() {
+    let (server, root) = (Sshd::start(), root());
+    hash_names(&server);
+    connect(server.options(root.path())).await.expect("connected");
+    server.change_host_key();
+    let fault = refused(server.options(root.path())).await;
+    assert!(fault.message.contains("another one than before"), "{fault}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_revoked_is_refused_even_where_it_is_known() {
+    let (server, root) = (Sshd::start(), root());
+    let known = std::fs::read_to_string(server.known_hosts()).expect("the file");
+    std::fs::write(server.known_hosts(), format!("{known}@revoked * {}", after_name(&known)))
+        .expect("written");
+    let fault = refused(server.options(root.path())).await;
+    assert!(fault.message.contains("is revoked"), "{fault}");
+    assert!(fault.message.contains("line 2"), "{fault}");
+    assert!(fault.message.contains(&server.fingerprint()), "{fault}");
+    std::fs::write(server.known_hosts(), format!("{known}@revoked * ssh-ed25519 what?\n"))
+        .expect("written");
+    let fault = refused(server.options(root.path())).await;
+    assert!(fault.message.contains("can't understand which key is revoked"), "{fault}");
+}
+
+fn after_name(line: &str) -> &str {
+    line.split_once(' ').expect("a name and a key").1
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,9 @@
 //! What the directories of the service held when they were last listed, for the runtime or in a
 //! round: what differs in the next round has changed since.
 //!
+//! A directory whose own time is the same holds the same names. Its files may still have been
+//! edited in place; where none of them was for a day, that is looked for in some rounds only.
+//!
 //! Memory is bounded. While there is room each entry is remembered by its name; beyond, a directory
 //! is remembered by a sum of its entries, so that one change in it makes all of it looked at.
 
@@ -23,12 +26,26 @@ const DIRECTORIES_MAX: usize = 50_000;
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     entries: Vec<(Box<str>, u64)>,
+    /// The directory's own time, and the server's clock before it was listed.
+    mtime_s: u32,
+    now_s: u32,
+    /// The latest time of a file in it.
+    newest_s: u32,
 }
 
 /// What is remembered of a directory.
 enum Known {
     Entries(Vec<(Box<str>, u64)>),
     Sum(u64),
+}
+
+/// A directory that is remembered.
+struct Directory {
+    known: Known,
+    /// In which round it was come by last.
+    seen_in: u64,
+    /// Its own time, if it needs no listing while it has that.
+    quiet_since: Option<u32>,
 }
 
 /// How a directory differs from what was remembered of it.
@@ -48,7 +65,7 @@ pub(crate) struct Seen(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    directories: BTreeMap<Path, (Known, u64)>,
+    directories: BTreeMap<Path, Directory>,
     names_bytes: usize,
     round: u64,
     /// Whether some could not be remembered.
@@ -57,13 +74,30 @@ struct Inner {
 
 /// Marks a directory in its record, so that one that became a file is another thing.
 const DIRECTORY: u64 = 1;
+/// A file that nobody has written to for so long is likely to be left alone for longer.
+const QUIET_S: u32 = 24 * 60 * 60;
 
 impl Record {
+    /// Of a directory that had the time `mtime_s` before it was listed, when the server's clock had
+    /// reached `now_s`.
+    pub(crate) fn of(mtime_s: u32, now_s: u32) -> Self {
+        Self { mtime_s, now_s, ..Self::default() }
+    }
+
+    /// The directory's own time, if it needs no listing while it has that. A second that wasn't
+    /// over may have brought another change since, and left no trace.
+    fn quiet_since(&self) -> Option<u32> {
+        let is_over = self.mtime_s > 0 && self.mtime_s < self.now_s;
+        let is_quiet = self.newest_s.saturating_add(QUIET_S) < self.now_s;
+        (is_over && is_quiet).then_some(self.mtime_s)
+    }
+
     /// `name` is there, as the attributes say.
     pub(crate) fn note(&mut self, name: &str, attrs: &Attrs) {
         let state = match attrs.kind() {
             FileKind::Directory => DIRECTORY,
             FileKind::File | FileKind::Link | FileKind::Other(_) => {
+                self.newest_s = self.newest_s.max(attrs.mtime_s());
                 let mut hasher = DefaultHasher::new();
                 (attrs.size, attrs.permissions, attrs.mtime_s()).hash(&mut hasher);
                 hasher.finish().max(DIRECTORY + 1)
@@ -153,7 +187,7 @@ impl Seen {
         record.entries.sort_unstable();
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let difference = match inner.directories.get(directory) {
-            Some((known, _)) => known.difference(&record),
+            Some(directory) => directory.known.difference(&record),
             None if directory.is_root() => Difference::Whole,
             None => Difference::None,
         };
@@ -161,34 +195,53 @@ impl Seen {
         difference
     }
 
+    /// A directory that needs no listing while it has this time of its own, and the directories in
+    /// it.
+    pub(crate) fn quiet(&self, directory: &Path) -> Option<(u32, Vec<Path>)> {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = inner.directories.get(directory)?;
+        let Known::Entries(entries) = &held.known else { return None };
+        let below = entries.iter().filter(|(_, state)| *state == DIRECTORY);
+        let below = below.filter_map(|(name, _)| directory.join(name).ok()).collect();
+        Some((held.quiet_since?, below))
+    }
+
+    /// The round has come by a directory that was not listed.
+    pub(crate) fn pass(&self, directory: &Path, round: u64) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = inner.directories.get_mut(directory) {
+            held.seen_in = round;
+        }
+    }
+
     /// The round came to its end: what it didn't come by is forgotten. Whether there were more
     /// directories than can be remembered.
     pub(crate) fn end_round(&self, round: u64) -> bool {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.directories.retain(|_, (_, seen_in)| *seen_in >= round);
-        inner.names_bytes = inner.directories.values().map(|(known, _)| known.bytes()).sum();
+        inner.directories.retain(|_, directory| directory.seen_in >= round);
+        inner.names_bytes = inner.directories.values().map(|it| it.known.bytes()).sum();
         inner.is_full
     }
 }
 
 impl Inner {
     /// Remembers `record`, whose entries are in order.
-    fn keep(&mut self, directory: &Path, record: Record, round: u64) {
-        if let Some((known, _)) = self.directories.remove(directory) {
-            self.names_bytes -= known.bytes();
+    fn keep(&mut self, directory: &Path, record: Record, seen_in: u64) {
+        if let Some(before) = self.directories.remove(directory) {
+            self.names_bytes -= before.known.bytes();
         }
         if self.directories.len() >= DIRECTORIES_MAX {
             self.is_full = true;
             return;
         }
-        let bytes = record.bytes();
+        let (bytes, quiet_since) = (record.bytes(), record.quiet_since());
         let known = if self.names_bytes + bytes > NAMES_BYTES_MAX {
             Known::Sum(record.sum())
         } else {
             self.names_bytes += bytes;
             Known::Entries(record.entries)
         };
-        self.directories.insert(directory.clone(), (known, round));
+        self.directories.insert(directory.clone(), Directory { known, seen_in, quiet_since });
     }
 }
 
@@ -236,6 +289,42 @@ mod tests {
         assert_eq!(seen.compare(&path("a"), Record::default(), round), Difference::None);
         assert_eq!(seen.compare(&Path::root(), Record::default(), round), Difference::Whole);
         assert_eq!(seen.compare(&Path::root(), Record::default(), round), Difference::None);
+    }
+
+    #[test]
+    fn only_a_directory_that_is_quiet_and_whose_second_was_over_needs_no_listing() {
+        let (seen, now) = (Seen::default(), 10_000_000);
+        let old = Attrs { times: Some((0, now - QUIET_S - 1)), ..file(1) };
+        let young = Attrs { times: Some((0, now - QUIET_S)), ..file(1) };
+        for (mtime_s, entry, is_quiet) in [
+            (now - 1, old, true),
+            // Something may have been made in it within the second in which it was listed.
+            (now, old, false),
+            (now + 9, old, false),
+            (0, old, false),
+            // Whatever was edited today may be edited again, and its directory doesn't tell.
+            (now - 1, young, false),
+        ] {
+            let mut record = Record::of(mtime_s, now);
+            record.note("file", &entry);
+            record.note("below", &directory());
+            seen.remember(&path("a"), record);
+            let quiet = seen.quiet(&path("a"));
+            let expected = is_quiet.then(|| (mtime_s, vec![path("a/below")]));
+            assert_eq!(quiet, expected, "{mtime_s}");
+        }
+        assert_eq!(seen.quiet(&path("unknown")), None);
+    }
+
+    #[test]
+    fn what_a_round_has_passed_is_still_known() {
+        let seen = Seen::default();
+        seen.remember(&path("a"), record(&[("x", file(1))]));
+        let round = seen.begin_round();
+        seen.pass(&path("a"), round);
+        assert!(!seen.end_round(round));
+        let names = vec![("x".into(), false)];
+        assert_eq!(seen.compare(&path("a"), Record::default(), round), Difference::Entries(names));
     }
 
     #[test]

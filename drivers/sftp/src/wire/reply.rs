@@ -38,6 +38,7 @@ pub(crate) struct Extensions {
     pub(crate) fsync: bool,
     pub(crate) statvfs: bool,
     pub(crate) limits: bool,
+    pub(crate) copy_data: bool,
 }
 
 /// How full a file system is.
@@ -99,6 +100,7 @@ pub(crate) fn decode_version(mut packet: Bytes) -> Option<(u32, Extensions)> {
                 continue;
             }
             b"limits@openssh.com" => &mut extensions.limits,
+            b"copy-data" => &mut extensions.copy_data,
             _ => continue,
         };
         *known = &value[..] == b"1";

@@ -165,6 +165,16 @@ impl Request {
         Self::extended("fsync@openssh.com").text(handle)
     }
 
+    /// Copies bytes of one open file to another; where they begin in each.
+    pub(crate) fn copy_data(from: (&RawHandle, u64), length: u64, to: (&RawHandle, u64)) -> Self {
+        let mut request = Self::extended("copy-data").text(from.0);
+        request.body.put_u64(from.1);
+        request.body.put_u64(length);
+        request = request.text(to.0);
+        request.body.put_u64(to.1);
+        request
+    }
+
     /// Tells how full the file system of a path is.
     pub(crate) fn statvfs(path: &[u8]) -> Self {
         Self::extended("statvfs@openssh.com").text(path)
@@ -195,6 +205,16 @@ mod tests {
         let tail = Request::write(&handle, 2, Bytes::from_static(b"abc")).encode(9, &mut head);
         let expected = b"\0\0\0\x19\x06\0\0\0\x09\0\0\0\x01h\0\0\0\0\0\0\0\x02\0\0\0\x03";
         assert_eq!((&head[..], &tail[..]), (&expected[..], &b"abc"[..]));
+    }
+
+    #[test]
+    fn a_copy_names_both_files_and_places() {
+        let mut head = BytesMut::new();
+        let (from, to) = (Bytes::from_static(b"f"), Bytes::from_static(b"t"));
+        let tail = Request::copy_data((&from, 1), 2, (&to, 3)).encode(9, &mut head);
+        let expected = b"\0\0\0\x34\xc8\0\0\0\x09\0\0\0\x09copy-data\0\0\0\x01f\
+            \0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\x01t\0\0\0\0\0\0\0\x03";
+        assert_eq!((&head[..], &tail[..]), (&expected[..], &b""[..]));
     }
 
     #[test]

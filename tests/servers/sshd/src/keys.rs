@@ -51,8 +51,16 @@ impl Agent {
         let output = process.stdout.as_mut().expect("its output");
         std::io::Read::read_exact(output, &mut said).expect("the agent to begin");
         let agent = Self { dir, process };
-        run(Command::new("ssh-add").arg("-q").arg(file).env("SSH_AUTH_SOCK", agent.socket()));
+        agent.add(file);
         agent
+    }
+
+    /// Gives it one more key, behind those it has.
+    ///
+    /// # Panics
+    /// When it doesn't take it, which fails the test.
+    pub fn add(&self, file: &Path) {
+        run(Command::new("ssh-add").arg("-q").arg(file).env("SSH_AUTH_SOCK", self.socket()));
     }
 
     /// Its socket, for the variable `SSH_AUTH_SOCK`.

@@ -32,6 +32,9 @@ const SFTP_SERVER: [&str; 3] = [
     "/usr/lib/ssh/sftp-server",
 ];
 
+/// The number of the user who has no rights, on every system.
+const NOBODY: u32 = 65_534;
+
 /// A server; gone when dropped.
 pub struct Sshd {
     dir: TempDir,
@@ -87,9 +90,33 @@ impl Sshd {
                 }
             }
         });
-        let sshd = Self { dir, address, user: user(), shared, accepting: Some(accepting) };
+        let accepting = Some(accepting);
+        let sshd = Self { dir, address, user: user(), shared, accepting };
         sshd.trust_host_key();
         sshd
+    }
+
+    /// Starts one whose files are reached as a user with no rights to speak of, for tests of what is
+    /// denied: root is denied nothing.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn start_unprivileged() -> Self {
+        if user() != "root" {
+            return Self::start();
+        }
+        let as_nobody = format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups");
+        Self::start_with(&[&format!("Subsystem sftp {as_nobody} {}", sftp_server())])
+    }
+
+    /// Gives a folder, and what is in it, to the user of [`Self::start_unprivileged`].
+    ///
+    /// # Panics
+    /// When it can't be given, which fails the test.
+    pub fn give(folder: &Path) {
+        if user() == "root" {
+            own(folder);
+        }
     }
 
     /// The port it listens at, on `127.0.0.1`.
@@ -210,6 +237,15 @@ impl Shared {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.retain_mut(|(child, _)| !matches!(child.try_wait(), Ok(Some(_))));
         connections.push((child, ours));
+    }
+}
+
+fn own(path: &Path) {
+    std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).expect("given away");
+    if path.is_dir() && !path.is_symlink() {
+        for entry in fs::read_dir(path).expect("a folder").flatten() {
+            own(&entry.path());
+        }
     }
 }
 
