@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::Duration;
 
-use onitu_test_dropbox::{ACCESS, APP_KEY, REFRESH, Server, lower, write_as_user};
+use onitu_test_dropbox::{ACCESS, APP_KEY, Fault, REFRESH, Server, Trouble, lower, write_as_user};
 use onitu_tests::{Files, House, eventually, set_modified_ns, soon};
 use serde_json::json;
 
@@ -16,7 +16,7 @@ fn house() -> (House, Server) {
     server.account().tree.make_folder("/Onitu");
     let mut house = House::prepared(&["laptop"]);
     let tokens = json!({ "access_token": ACCESS, "refresh_token": REFRESH });
-    house.write("token.json", &tokens.to_string());
+    house.write_secret("token.json", &tokens.to_string());
     house.add_service_at("cloud", "/Onitu".into());
     house.set_driver("cloud", "dropbox");
     let base = format!("api_base = \"{}\"", server.base());
@@ -167,6 +167,154 @@ fn a_dropbox_that_is_away_is_unavailable_and_catches_up_by_itself() {
     };
     eventually("the remedy", Duration::from_mins(1), told);
     assert_eq!(laptop.read("kept").unwrap(), b"kept");
+}
+
+#[test]
+fn a_driver_killed_in_the_middle_of_everything_goes_on_where_it_was() {
+    let (mut house, server) = house();
+    let laptop = house.files("laptop");
+    for number in 0..40 {
+        laptop.write(format!("small/{number}"), format!("small {number}"));
+        save(&server, &format!("there/{number}"), &format!("there {number}"));
+    }
+    house.up();
+    house.wait();
+    let listings = |server: &Server| server.account().faults.count("files/list_folder");
+    let before = listings(&server);
+    // Each block of a large file takes its time.
+    let late = Fault {
+        route: "files/upload_session/append_v2".to_owned(),
+        after: 4,
+        times: 99,
+        trouble: Trouble::Late(700),
+    };
+    server.account().faults.add(late);
+    let large: Vec<u8> = (0..40_000_000_u32).map(|at| (at / 7 % 251) as u8).collect();
+    laptop.write("large", &large);
+    let sent = |server: &Server| server.account().faults.count("files/upload_session/append_v2");
+    soon("some of it is sent", || sent(&server) >= 7);
+    house.kill9("driver-cloud");
+    server.account().faults.clear();
+    save(&server, "there/7", "edited while the driver was away");
+    delete(&server, "there/8");
+    house.wait();
+    assert_eq!(there(&laptop, ""), held(&server));
+    assert_eq!(laptop.read("there/7").unwrap(), b"edited while the driver was away");
+    assert!(!laptop.has("there/8") && held(&server)["large"].as_deref() == Some(&large[..]));
+    // Ten blocks, and none of those that had arrived again.
+    assert!(sent(&server) <= 7 + 10, "{} blocks were sent", sent(&server));
+    // What is left of removals was looked for, and nothing was listed anew.
+    assert!(listings(&server) - before <= 2, "{} listings", listings(&server) - before);
+    assert_eq!(house.status()["conflicts"], 0);
+}
+
+#[test]
+fn rate_limits_cost_time_and_nothing_else() {
+    let (mut house, server) = house();
+    let laptop = house.files("laptop");
+    {
+        let mut account = server.account();
+        account.faults.writes_max = Some(1);
+        account.faults.calls_max = Some(40);
+        account.faults.busy_entries = 10;
+    }
+    for number in 0..60 {
+        laptop.write(format!("up/{number}"), format!("up {number}"));
+        save(&server, &format!("down/{number}"), &format!("down {number}"));
+    }
+    house.up();
+    eventually("all of it is there", Duration::from_mins(2), || {
+        (there(&laptop, "") == held(&server)).then_some(())
+    });
+    house.wait();
+    assert_eq!(held(&server).len(), 122);
+    assert_eq!(house.status()["conflicts"], 0);
+}
+
+#[test]
+fn what_was_removed_in_dropbox_by_order_is_restored_from_its_trash() {
+    let (mut house, server) = house();
+    let laptop = house.files("laptop");
+    laptop.write("d/letter.txt", "dear");
+    laptop.write("note", "first");
+    house.up();
+    house.wait();
+    laptop.remove("d/letter.txt");
+    laptop.write("note", "second");
+    house.wait();
+    let listed = house.json(&["trash", "list", "--json"]);
+    let lines: Vec<_> =
+        listed.as_array().unwrap().iter().filter(|it| it["service"] == "cloud").collect();
+    let told: Vec<_> = lines.iter().map(|it| (it["path"].as_str(), it["why"].as_str())).collect();
+    let expected = [(Some("d/letter.txt"), Some("removed")), (Some("note"), Some("replaced"))];
+    assert!(told.len() == 2 && expected.iter().all(|it| told.contains(it)), "{told:?}");
+    house.say(&["restore", "d/letter.txt", "note", "--service", "cloud"]);
+    house.wait();
+    assert_eq!(laptop.read("d/letter.txt").unwrap(), b"dear");
+    assert_eq!(laptop.read("note").unwrap(), b"first");
+    assert_eq!(there(&laptop, ""), held(&server));
+}
+
+#[test]
+fn a_token_is_never_shown_and_must_be_its_owners_alone() {
+    let (mut house, server) = house();
+    let token = house.path().join("token.json");
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
+    house.files("laptop").write("a", "bytes");
+    house.up();
+    let told = |what: &str| {
+        let cloud = house.service("cloud")?;
+        cloud["reason"].as_str().filter(|it| it.contains(what)).map(str::to_owned)
+    };
+    let reason = eventually("the remedy", Duration::from_mins(1), || told("chmod 600"));
+    assert!(!reason.contains(ACCESS) && !reason.contains(REFRESH), "{reason}");
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    soon("it goes on by itself", || is_held(&server, "a", "bytes"));
+    server.account().tokens.expire();
+    house.files("laptop").write("b", "with a token that was refreshed");
+    house.wait();
+    assert!(is_held(&server, "b", "with a token that was refreshed"));
+    let all = [house.log(), house.status().to_string(), house.say(&["status"])].concat();
+    assert!(!all.contains(ACCESS) && !all.contains(REFRESH));
+}
+
+/// Signs in by a code that the server gave, or another one.
+fn sign_in(house: &House, server: &Server, wrong: bool) -> Option<i32> {
+    let mut asking = house.command(&["auth", "dropbox"]);
+    let mut asking = asking.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(asking.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let page = told.find(|line| line.contains("/oauth2/authorize?")).unwrap();
+    let query = page.split_once('?').unwrap().1.split('&');
+    let query = query.map(|pair| pair.split_once('=').unwrap());
+    let query = query.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let code = server.account().tokens.allow(&query).unwrap();
+    let code = if wrong { "invented" } else { &code };
+    writeln!(asking.stdin.take().unwrap(), "{code}").unwrap();
+    assert!(wrong || told.any(|line| line.contains("Ada Lovelace")));
+    asking.wait().unwrap().code()
+}
+
+#[test]
+fn signing_in_again_replaces_the_token_and_a_wrong_code_leaves_it() {
+    let (mut house, server) = house();
+    assert_eq!(sign_in(&house, &server, false), Some(0));
+    assert_eq!(sign_in(&house, &server, false), Some(0), "twice in a row");
+    let token = house.text_of("token.json");
+    assert_eq!(sign_in(&house, &server, true), Some(1));
+    assert_eq!(house.text_of("token.json"), token);
+    let mode = std::fs::metadata(house.path().join("token.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    house.files("laptop").write("a", "bytes");
+    house.up();
+    house.wait();
+    assert!(is_held(&server, "a", "bytes"));
+    house.stop();
+    let base = format!("api_base = \"{}\"", server.base());
+    house.set_options("cloud", &[&base, "token_file = \"token.json\""]);
+    for arguments in [&["check"][..], &["auth", "dropbox"]] {
+        let error = house.fail(arguments, 78);
+        assert!(error.contains("app_key"), "{error}");
+    }
 }
 
 #[test]

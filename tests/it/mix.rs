@@ -41,7 +41,7 @@ impl Mix {
         let mut of_bucket = bucket.options("a prefix");
         of_bucket["poll"] = poll;
         let tokens = json!({ "access_token": ACCESS, "refresh_token": REFRESH });
-        house.write("token.json", &tokens.to_string());
+        house.write_secret("token.json", &tokens.to_string());
         configure(&mut house, "bucket", "s3", &of_bucket);
         let of_cloud =
             json!({ "api_base": cloud.base(), "app_key": APP_KEY, "token_file": "token.json" });

@@ -205,6 +205,17 @@ impl House {
         std::fs::write(self.path().join(name), text).must(name);
     }
 
+    /// As [`House::write`], for something that nobody else may read.
+    #[track_caller]
+    pub fn write_secret(&self, name: &str, text: &str) {
+        self.write(name, text);
+        self.files_here().chmod(name, 0o600);
+    }
+
+    fn files_here(&self) -> Files {
+        Files::new(self.path())
+    }
+
     fn write_entries(&self) {
         let mut text = format!("[onitu]\n{}\n", self.settings.join("\n"));
         for (name, service) in &self.services {

@@ -6,15 +6,18 @@
 
 use std::sync::Arc;
 
-use onitu_plug::{Content, Fault, FaultKind, Path, Sink, Source, State, Tag};
+use onitu_plug::{
+    Checksum, Content, Fault, FaultKind, Hasher, Path, Sink, Source, State, Tag, Why,
+};
 use serde_json::{Value, json};
 
 use crate::fault::{Refusal, changed, taken};
 use crate::folder::{Folder, There, not_a_directory};
 use crate::name;
-use crate::read;
+use crate::read::{self, DropboxSource};
 use crate::resume::Memory;
 use crate::state::{self, Thing};
+use crate::trash::Line;
 use crate::write::DropboxSink;
 
 /// Where folders stand that are being removed, among Onitu's own.
@@ -23,16 +26,27 @@ const ASIDE: &str = "/removed";
 const CHUNK_BYTES: u32 = 1024 * 1024;
 
 /// Deletes a file in the state it was seen in; it may be gone already.
-async fn delete_file(folder: &Folder, path: &Path, thing: &Thing) -> Result<(), Fault> {
+async fn delete_file(
+    folder: &Folder,
+    path: &Path,
+    thing: &Thing,
+    why: Option<Why>,
+) -> Result<(), Fault> {
     match folder.committer.delete(&folder.at(path), &thing.rev).await {
         Err(refusal) if refusal.is("path_lookup/not_found") => Ok(()),
-        deleted => deleted.map_err(|refusal| refusal.fault("remove", path)),
+        Err(refusal) => Err(refusal.fault("remove", path)),
+        Ok(()) => {
+            if let Some(why) = why {
+                folder.trashed(path, thing, why).await;
+            }
+            Ok(())
+        }
     }
 }
 
 /// Takes back a file that was just placed where it should not be.
 pub(crate) async fn take_back(folder: &Folder, path: &Path, thing: &Thing) -> Result<(), Fault> {
-    delete_file(folder, path, thing).await
+    delete_file(folder, path, thing, None).await
 }
 
 /// Whether anything is in a folder of the account.
@@ -123,7 +137,7 @@ pub(crate) async fn remove(folder: &Folder, path: &Path, expect: Tag) -> Result<
         There::Twin => Ok(()),
         There::Is(thing) if thing.state.tag != expect || thing.odd.is_some() => Err(changed(path)),
         There::Is(thing) if thing.is_folder() => remove_folder(folder, path).await,
-        There::Is(thing) => delete_file(folder, path, &thing).await,
+        There::Is(thing) => delete_file(folder, path, &thing, Some(Why::Removed)).await,
     }
 }
 
@@ -144,7 +158,7 @@ pub(crate) async fn make_directory(
         return thing.told();
     }
     if let Some(thing) = folder.target(path, expect).await? {
-        delete_file(folder, path, &thing).await?;
+        delete_file(folder, path, &thing, Some(Why::Replaced)).await?;
     }
     let arg = json!({ "path": folder.at(path), "autorename": false });
     match folder.client.change("files/create_folder_v2", &arg).await {
@@ -172,7 +186,7 @@ fn made_folder(metadata: &Value) -> Option<Thing> {
 
 /// Renames `from` to `to`.
 pub(crate) async fn rename(
-    folder: &Folder,
+    folder: &Arc<Folder>,
     (from, expect_from): (&Path, Tag),
     (to, expect_to): (&Path, Option<Tag>),
 ) -> Result<State, Fault> {
@@ -187,9 +201,11 @@ pub(crate) async fn rename(
         _ => return Err(changed(from)),
     };
     if let Some(replaced) = folder.target(to, expect_to).await? {
-        let what = replaced.name;
-        let text = format!("Dropbox can't replace `{what}` by moving something there");
-        return Err(Fault::new(FaultKind::Unsupported, text));
+        if thing.is_folder() || replaced.is_folder() {
+            let text = format!("Dropbox can't replace `{to}` by moving `{from}` there");
+            return Err(Fault::new(FaultKind::Unsupported, text));
+        }
+        return rename_over(folder, (from, thing), (to, replaced)).await;
     }
     let arg = json!({ "from_path": folder.at(from), "to_path": folder.at(to) });
     let moved = match folder.client.change("files/move_v2", &arg).await {
@@ -214,6 +230,38 @@ pub(crate) async fn rename(
     Err(if is_there { changed(from) } else { taken(to) })
 }
 
+/// Puts a file in the place of another one. A move can't, and deleting that first would leave a
+/// moment without either: so the bytes are sent once more, in its place, and the old name goes last.
+async fn rename_over(
+    folder: &Arc<Folder>,
+    (from, thing): (&Path, Thing),
+    (to, replaced): (&Path, Thing),
+) -> Result<State, Fault> {
+    let mut source = read::open(Arc::clone(folder), from.clone(), thing.state.tag, 0).await?;
+    let content = source.content();
+    let place = (to.clone(), content);
+    let sink = DropboxSink::begin(Arc::clone(folder), Memory::none(), place).await?;
+    let state = pour(&mut source, sink, content, Some(replaced.state.tag)).await?;
+    delete_file(folder, from, &thing, None).await?;
+    Ok(state)
+}
+
+/// Writes all that a source has, and places it.
+async fn pour(
+    source: &mut DropboxSource,
+    mut sink: DropboxSink,
+    content: Content,
+    expect: Option<Tag>,
+) -> Result<State, Fault> {
+    loop {
+        let bytes = source.next(CHUNK_BYTES).await?;
+        if bytes.is_empty() {
+            return sink.place(content, expect).await;
+        }
+        sink.write(bytes).await?;
+    }
+}
+
 /// Gives a file another time. Dropbox knows only one way: to be sent the bytes once more.
 pub(crate) async fn set_attributes(
     folder: &Arc<Folder>,
@@ -227,12 +275,39 @@ pub(crate) async fn set_attributes(
     }
     let again = Content { mtime_ns: content.mtime_ns, ..there };
     let folder = Arc::clone(folder);
-    let mut sink = DropboxSink::begin(folder, Memory::none(), (path.clone(), again)).await?;
+    let sink = DropboxSink::begin(folder, Memory::none(), (path.clone(), again)).await?;
+    // The bytes stay: there is nothing that could be wanted back.
+    pour(&mut source, sink.replacing_as(None), again, Some(expect)).await
+}
+
+/// The checksum of what a line of the trash stands for.
+pub(crate) async fn hash_trashed(folder: &Arc<Folder>, line: &Line) -> Result<Checksum, Fault> {
+    let mut source = read::revision(folder, line).await?;
+    let mut hasher = Hasher::default();
     loop {
         let bytes = source.next(CHUNK_BYTES).await?;
         if bytes.is_empty() {
-            return sink.place(again, Some(expect)).await;
+            return Ok(hasher.finish());
         }
-        sink.write(bytes).await?;
+        hasher.update(&bytes);
     }
+}
+
+/// Puts what a line of the trash stands for at `path`. Dropbox's own `restore` overwrites whatever
+/// stands there, so the bytes travel once more, and are placed as any others are.
+pub(crate) async fn restore(
+    folder: &Arc<Folder>,
+    line: &Line,
+    (path, expect): (&Path, Option<Tag>),
+) -> Result<State, Fault> {
+    name::check(path)?;
+    // Nothing is sent for something that can't be replaced.
+    if folder.target(path, expect).await?.is_some_and(|thing| thing.is_folder()) {
+        return Err(changed(path));
+    }
+    let mut source = read::revision(folder, line).await?;
+    let content = Content { mtime_ns: line.mtime_ns, ..source.content() };
+    let folder = Arc::clone(folder);
+    let sink = DropboxSink::begin(folder, Memory::none(), (path.clone(), content)).await?;
+    pour(&mut source, sink.replacing_as(Some(Why::Restored)), content, expect).await
 }

@@ -1,17 +1,16 @@
-//! Calls: where they go, with which token, how long they may take, and when to make them again.
+//! Calls: where they go, with which token, how long they may take, and which may be made again.
 //!
-//! Where Dropbox asks for patience, every call waits, not only the one that was told. A call that
-//! may be repeated is repeated a few times when its answer is lost; whatever else fails is told,
-//! and the runtime tries again.
+//! When that happens is `Calls`' business: where Dropbox asks for patience, every call waits. One
+//! that was refused so had no effect and is made again; one whose answer was lost only if it may
+//! be. Whatever else fails is told, and the runtime tries again.
 
 use std::fmt::Write as _;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use onitu_plug::{Bytes, Fault, FaultKind};
+use onitu_plug::{Bytes, Calls, Fault, FaultKind};
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::fault::Refusal;
 use crate::options::Options;
@@ -24,13 +23,10 @@ const SILENCE: Duration = Duration::from_secs(90);
 /// How long Dropbox lets a long poll wait, and what it may add to that.
 const LONGPOLL_S: u64 = 60;
 const LONGPOLL_SILENCE: Duration = Duration::from_secs(LONGPOLL_S + 120);
-/// The longest that one call waits because Dropbox asked for patience.
-const PATIENCE: Duration = Duration::from_mins(1);
 /// The pause if Dropbox doesn't say how long.
-const BUSY_PAUSE: Duration = Duration::from_secs(2);
-/// How often a call whose answer was lost is repeated, and the first pause before it.
-const REPEATS: u32 = 2;
-const REPEAT_PAUSE: Duration = Duration::from_millis(200);
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// Most calls under way.
+const CALLS_MAX: usize = 24;
 
 /// Makes the calls of one account.
 pub(crate) struct Client {
@@ -44,8 +40,18 @@ pub(crate) struct Client {
     path_root: OnceLock<String>,
     /// Held by the one write that Dropbox has at a time.
     writing: tokio::sync::Mutex<()>,
-    /// No call begins before.
-    not_before: Mutex<Option<Instant>>,
+    /// All calls but long polls go through this.
+    calls: Calls,
+    polls: Calls,
+}
+
+/// What becomes of a call whose answer is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// It is made again.
+    Again,
+    /// Whether it had its effect isn't known: that is told.
+    Told,
 }
 
 /// One call's place and form.
@@ -84,7 +90,8 @@ impl Client {
             tokens: Tokens::new(options.token_file.clone(), options.app_key.clone()),
             path_root: OnceLock::new(),
             writing: tokio::sync::Mutex::new(()),
-            not_before: Mutex::new(None),
+            calls: Calls::new(CALLS_MAX),
+            polls: Calls::new(1),
         })
     }
 
@@ -125,18 +132,37 @@ impl Client {
         Some(self.upload("files/upload", arg, bytes.clone()).await)
     }
 
-    /// A call that is made once.
+    /// A call that is made again only if Dropbox refused it for the moment.
     pub(crate) async fn call(&self, route: &str, arg: &Value) -> Result<Value, Refusal> {
-        read_json(self.send(route, &Form::Rpc(arg)).await?).await
+        self.made(Lost::Told, || self.sent(route, arg)).await
     }
 
     /// A call that may be made again.
     pub(crate) async fn ask(&self, route: &str, arg: &Value) -> Result<Value, Refusal> {
-        again(|| self.call(route, arg)).await
+        self.made(Lost::Again, || self.sent(route, arg)).await
     }
 
-    /// A call with bytes: made once.
-    pub(crate) async fn upload(
+    /// Several calls that are made again together, from the beginning, if Dropbox refuses one for
+    /// the moment; `again` also if an answer is lost. Made with [`Client::sent`] and
+    /// [`Client::sent_with`]: they have one turn together.
+    pub(crate) async fn together<T, F>(
+        &self,
+        again: bool,
+        calls: impl Fn() -> F,
+    ) -> Result<T, Refusal>
+    where
+        F: Future<Output = Result<T, Refusal>>,
+    {
+        self.made(if again { Lost::Again } else { Lost::Told }, calls).await
+    }
+
+    /// One attempt of a call, inside of [`Client::together`].
+    pub(crate) async fn sent(&self, route: &str, arg: &Value) -> Result<Value, Refusal> {
+        read_json(self.send(route, &Form::Rpc(arg)).await?).await
+    }
+
+    /// One attempt of a call with bytes, inside of [`Client::together`].
+    pub(crate) async fn sent_with(
         &self,
         route: &str,
         arg: &Value,
@@ -145,22 +171,52 @@ impl Client {
         read_json(self.send(route, &Form::Upload(arg, bytes)).await?).await
     }
 
+    /// A call with bytes: made again only if Dropbox refused it for the moment.
+    pub(crate) async fn upload(
+        &self,
+        route: &str,
+        arg: &Value,
+        bytes: Bytes,
+    ) -> Result<Value, Refusal> {
+        self.made(Lost::Told, || self.sent_with(route, arg, bytes.clone())).await
+    }
+
+    /// A call with bytes that may be made again.
+    pub(crate) async fn upload_again(
+        &self,
+        route: &str,
+        arg: &Value,
+        bytes: Bytes,
+    ) -> Result<Value, Refusal> {
+        self.made(Lost::Again, || self.sent_with(route, arg, bytes.clone())).await
+    }
+
     /// Begins to download a file from an offset.
     pub(crate) async fn download(&self, arg: &Value, offset: u64) -> Result<Response, Refusal> {
         let form = Form::Download(arg, offset);
-        again(|| self.send("files/download", &form)).await
+        self.made(Lost::Again, || self.send("files/download", &form)).await
+    }
+
+    async fn made<T, F>(&self, lost: Lost, call: impl Fn() -> F) -> Result<T, Refusal>
+    where
+        F: Future<Output = Result<T, Refusal>>,
+    {
+        repeated(&self.calls, lost, call).await
     }
 
     /// Waits for changes after a cursor: whether there are some, and how long to wait then.
     pub(crate) async fn poll(&self, cursor: &str) -> Result<(bool, Duration), Refusal> {
         let arg = json!({ "cursor": cursor, "timeout": LONGPOLL_S });
-        let url = format!("{}/2/files/list_folder/longpoll", self.notify);
-        let request = self
-            .polling
-            .post(url)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(arg.to_string());
-        let told = read_json(judge(request.send().await.map_err(lost)?).await?).await?;
+        let told = repeated(&self.polls, Lost::Again, || async {
+            let url = format!("{}/2/files/list_folder/longpoll", self.notify);
+            let request = self
+                .polling
+                .post(url)
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(arg.to_string());
+            read_json(judge(request.send().await.map_err(lost)?).await?).await
+        });
+        let told = told.await?;
         let backoff = told["backoff"].as_u64().unwrap_or(0);
         Ok((told["changes"].as_bool().unwrap_or(true), Duration::from_secs(backoff)))
     }
@@ -189,38 +245,17 @@ impl Client {
         }
     }
 
-    /// Sends a call until it is answered otherwise than by a request to wait or for a new token.
+    /// Sends a call, and once more with a new token if the one in use has expired.
     async fn send(&self, route: &str, form: &Form<'_>) -> Result<Response, Refusal> {
-        let end = Instant::now() + PATIENCE;
         let mut worn = None;
         loop {
-            self.wait(end).await?;
             let (token, number) =
                 self.tokens.get(worn, |refresh_token| self.refresh(refresh_token)).await?;
             let request = self.request(route, form).bearer_auth(token);
             match judge(request.send().await.map_err(lost)?).await {
-                Err(Refusal::Busy(wait)) => self.hold(wait),
                 Err(Refusal::Token) if worn.is_none() => worn = Some(number),
                 answered => return answered,
             }
-        }
-    }
-
-    fn hold(&self, wait: Duration) {
-        let until = Instant::now() + wait + jitter(wait / 8);
-        let mut held = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = Some(held.map_or(until, |held| held.max(until)));
-    }
-
-    /// Waits as long as Dropbox asked for; refused if that is longer than one call should take.
-    async fn wait(&self, end: Instant) -> Result<(), Refusal> {
-        loop {
-            let until = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(until) = until.filter(|until| *until > Instant::now()) else { return Ok(()) };
-            if until > end {
-                return Err(Refusal::Busy(until.saturating_duration_since(Instant::now())));
-            }
-            sleep_until(until).await;
         }
     }
 
@@ -253,21 +288,29 @@ impl Client {
     }
 }
 
-/// Makes a call once more, and then again, if its answer is lost.
-async fn again<T, F>(call: impl Fn() -> F) -> Result<T, Refusal>
+/// Makes a call in its turn, and again as [`Calls`] says.
+async fn repeated<T, F>(calls: &Calls, lost: Lost, call: impl Fn() -> F) -> Result<T, Refusal>
 where
     F: Future<Output = Result<T, Refusal>>,
 {
-    let mut repeats = 0;
-    loop {
+    let call = &call;
+    let told = calls.run(|| async move {
         match call().await {
-            Err(Refusal::Lost(_)) if repeats < REPEATS => {
-                repeats += 1;
-                sleep(REPEAT_PAUSE * repeats * repeats + jitter(REPEAT_PAUSE)).await;
+            Err(Refusal::Busy(wait)) => Err(Refusal::Busy(wait).fault("call", "Dropbox")),
+            Err(Refusal::Lost(why)) if lost == Lost::Again => {
+                Err(Fault::new(FaultKind::Unavailable, why))
             }
-            answered => return answered,
+            told => Ok(told),
         }
-    }
+    });
+    told.await.unwrap_or_else(|fault| {
+        Err(match fault.kind {
+            FaultKind::RateLimited => {
+                Refusal::Busy(fault.retry_after_ms.map_or(BUSY_PAUSE, Duration::from_millis))
+            }
+            _ => Refusal::Lost(fault.message),
+        })
+    })
 }
 
 fn lost(error: reqwest::Error) -> Refusal {
@@ -315,7 +358,7 @@ async fn judge(response: Response) -> Result<Response, Refusal> {
             ))
         }
         StatusCode::UNAUTHORIZED => Refusal::Token,
-        StatusCode::CONFLICT => Refusal::Route(body["error"].clone(), summary),
+        StatusCode::CONFLICT => Refusal::route(summary),
         StatusCode::UNPROCESSABLE_ENTITY => Refusal::Fault(Fault::new(
             FaultKind::Unavailable,
             "Dropbox doesn't know the namespace, or you have no access to it: correct `namespace`",
@@ -323,11 +366,6 @@ async fn judge(response: Response) -> Result<Response, Refusal> {
         StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => Refusal::Wrong(text),
         status => Refusal::Lost(format!("it answered {status}")),
     })
-}
-
-/// Anything between nothing and `most`.
-fn jitter(most: Duration) -> Duration {
-    most.mul_f64(fastrand::f64())
 }
 
 /// JSON that a header can hold.

@@ -4,7 +4,7 @@
 //! Dropbox lets one write into an account happen at a time and asks others for patience, so there
 //! is never more than one. A lone file doesn't wait for anything: it goes in a single call.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use onitu_plug::{Bytes, Fault, FaultKind};
@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::fault::Refusal;
+use crate::gather::Gatherer;
 use crate::hash;
 use crate::state;
 
@@ -24,6 +25,12 @@ const QUEUE_MAX: usize = 4_096;
 /// Between two questions whether a batch is done, and how many there are.
 const JOB_PAUSE: Duration = Duration::from_millis(200);
 const JOB_ASKED_MAX: u32 = 1_500;
+
+/// Why nothing is known of an entry.
+const UNSAID: &str = "it didn't say what became of a file";
+
+/// What became of each entry of a call.
+type Results = Vec<Result<Value, Refusal>>;
 
 /// Where a content is to stand, and what it replaces.
 pub(crate) struct Place {
@@ -68,6 +75,7 @@ struct Job {
 pub(crate) struct Committer {
     client: Arc<Client>,
     jobs: mpsc::Sender<Job>,
+    gatherer: Gatherer,
 }
 
 impl Committer {
@@ -75,7 +83,8 @@ impl Committer {
     pub(crate) fn start(client: Arc<Client>) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         tokio::spawn(run(Arc::clone(&client), queue));
-        Self { client, jobs }
+        let gatherer = Gatherer::start(Arc::clone(&client));
+        Self { client, jobs, gatherer }
     }
 
     /// Puts a whole content in its place; its metadata.
@@ -87,10 +96,8 @@ impl Committer {
             return placed;
         }
         let length = bytes.len() as u64;
-        let arg = json!({ "close": true, "content_hash": hash });
-        let started = self.client.upload("files/upload_session/start", &arg, bytes).await?;
-        let session = started["session_id"].as_str().unwrap_or_default();
-        self.session(place, session, length).await
+        let session = self.gatherer.send(bytes, hash).await?;
+        self.session(place, &session, length).await
     }
 
     /// Puts what a closed session holds in its place; its metadata.
@@ -145,31 +152,60 @@ async fn run(client: Arc<Client>, mut jobs: mpsc::Receiver<Job>) {
         let (entries, asking): (Vec<Value>, Vec<_>) =
             batch.into_iter().map(|job| (job.entry, job.done)).unzip();
         let told = done(&client, kind, entries).await;
-        for (at, done) in asking.into_iter().enumerate() {
+        let refused = told.as_ref().err().cloned();
+        let mut told = told.unwrap_or_default().into_iter();
+        for done in asking {
+            let unsaid = || refused.clone().unwrap_or_else(|| Refusal::Lost(UNSAID.to_owned()));
             // Who no longer waits has given up.
-            let _ = done.send(told.clone().and_then(|told| result(&told[at])));
+            let _ = done.send(told.next().unwrap_or_else(|| Err(unsaid())));
         }
     }
 }
 
 /// Does all of them in a call; what became of each.
-async fn done(client: &Client, kind: Kind, entries: Vec<Value>) -> Result<Value, Refusal> {
-    let mut told = match (kind, &entries[..]) {
-        (Kind::Commit, _) => {
-            let route = "files/upload_session/finish_batch_v2";
-            client.call(route, &json!({ "entries": entries })).await?
-        }
+async fn done(client: &Client, kind: Kind, entries: Vec<Value>) -> Result<Results, Refusal> {
+    match (kind, &entries[..]) {
+        (Kind::Commit, _) => commit(client, &entries).await,
         (Kind::Delete, [only]) => {
             client.call("files/delete_v2", only).await?;
-            return Ok(json!([{ ".tag": "success" }]));
+            Ok(vec![Ok(Value::Null)])
         }
         (Kind::Delete, _) => {
             let route = "files/delete_batch";
             let told = client.call(route, &json!({ "entries": entries })).await?;
-            finished(client, route, told).await?
+            let told = finished(client, route, told).await?;
+            Ok((0..entries.len()).map(|at| result(&told["entries"][at])).collect())
         }
+    }
+}
+
+/// Commits all of them. Those that were one write too many are committed again, they alone.
+async fn commit(client: &Client, entries: &[Value]) -> Result<Results, Refusal> {
+    let results: Mutex<Vec<Option<Result<Value, Refusal>>>> =
+        Mutex::new(entries.iter().map(|_| None).collect());
+    let open = || {
+        let results = results.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..entries.len()).filter(|at| results[*at].is_none()).collect::<Vec<_>>()
     };
-    Ok(told["entries"].take())
+    let told = client.together(false, async || {
+        let open = open();
+        let wanted: Vec<&Value> = open.iter().map(|at| &entries[*at]).collect();
+        let route = "files/upload_session/finish_batch_v2";
+        let told = client.sent(route, &json!({ "entries": wanted })).await?;
+        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut busy = Ok(());
+        for (entry, at) in open.into_iter().enumerate() {
+            match result(&told["entries"][entry]) {
+                Err(Refusal::Busy(wait)) => busy = Err(Refusal::Busy(wait)),
+                told => results[at] = Some(told),
+            }
+        }
+        busy
+    });
+    let refused = told.await.err();
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let unsaid = || refused.clone().unwrap_or_else(|| Refusal::Lost(UNSAID.to_owned()));
+    Ok(results.into_iter().map(|told| told.unwrap_or_else(|| Err(unsaid()))).collect())
 }
 
 /// What became of a batch that may take its time.
@@ -189,7 +225,7 @@ async fn finished(client: &Client, route: &str, mut told: Value) -> Result<Value
 }
 
 /// What became of one entry of a batch.
-fn result(entry: &Value) -> Result<Value, Refusal> {
+pub(crate) fn result(entry: &Value) -> Result<Value, Refusal> {
     match entry[".tag"].as_str() {
         Some("success") => {
             // The entry's tag stands where that of the metadata would.
@@ -197,12 +233,8 @@ fn result(entry: &Value) -> Result<Value, Refusal> {
             metadata[".tag"] = Value::from("file");
             Ok(metadata)
         }
-        Some("failure") => {
-            let error = entry["failure"].clone();
-            let summary = summary(&error);
-            Err(Refusal::Route(error, summary))
-        }
-        _ => Err(Refusal::Lost("it didn't say what became of a file".to_owned())),
+        Some("failure") => Err(Refusal::route(summary(&entry["failure"]))),
+        _ => Err(Refusal::Lost(UNSAID.to_owned())),
     }
 }
 

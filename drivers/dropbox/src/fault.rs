@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use onitu_plug::{Fault, FaultKind};
-use serde_json::Value;
 
 use crate::token;
+
+/// How long other writes into the account are left to end.
+const WRITES_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a call wasn't answered as it was meant.
 #[derive(Debug, Clone)]
 pub(crate) enum Refusal {
-    /// The route's own error: a union, and its tags as Dropbox sums them up.
-    Route(Value, String),
+    /// The route's own error: its tags as Dropbox sums them up.
+    Route(String),
     /// The token is no good.
     Token,
     /// Too many calls, or too many writes; and how long to wait.
@@ -31,15 +33,21 @@ impl From<Fault> for Refusal {
 }
 
 impl Refusal {
+    /// A route's error; one that only asks for patience is that.
+    pub(crate) fn route(summary: String) -> Self {
+        let told = Self::Route(summary);
+        if told.has("too_many_write_operations") { Self::Busy(WRITES_PAUSE) } else { told }
+    }
+
     /// Whether the error's tags begin so, as in `path/conflict`.
     pub(crate) fn is(&self, tags: &str) -> bool {
-        matches!(self, Self::Route(_, summary) if summary.strip_prefix(tags)
+        matches!(self, Self::Route(summary) if summary.strip_prefix(tags)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     }
 
     /// Whether one of the tags is this.
     pub(crate) fn has(&self, tag: &str) -> bool {
-        matches!(self, Self::Route(_, summary) if summary.split('/').any(|it| it == tag))
+        matches!(self, Self::Route(summary) if summary.split('/').any(|it| it == tag))
     }
 
     /// As a fault of what was done (`write`, `list`: a verb) to `on`.
@@ -55,7 +63,7 @@ impl Refusal {
                 told(FaultKind::Unavailable, &format!("Dropbox said nothing: {why}"))
             }
             Self::Wrong(why) => told(FaultKind::Bug, why),
-            Self::Route(_, summary) => {
+            Self::Route(summary) => {
                 let (kind, why) = self.meaning();
                 told(kind, if why.is_empty() { summary } else { why })
             }
@@ -85,7 +93,6 @@ impl Refusal {
             ("unsupported_file", FaultKind::Unsupported, "it can't be downloaded"),
             ("unsupported_content_type", FaultKind::Unsupported, "it can't be downloaded"),
             ("too_many_files", FaultKind::Unsupported, "it holds too much for one call"),
-            ("too_many_write_operations", FaultKind::RateLimited, "Dropbox asks for patience"),
             ("content_hash_mismatch", FaultKind::Corrupt, "the bytes were damaged on the way"),
         ] {
             if self.has(tag) {
@@ -120,13 +127,14 @@ mod tests {
             ("path/insufficient_space/.", FaultKind::Full),
             ("path/disallowed_name/", FaultKind::InvalidName),
             ("to/no_write_permission/..", FaultKind::Denied),
-            ("too_many_write_operations/..", FaultKind::RateLimited),
             ("something/new/..", FaultKind::Denied),
         ] {
-            let fault = Refusal::Route(Value::Null, summary.to_owned()).fault("write", "a");
+            let fault = Refusal::Route(summary.to_owned()).fault("write", "a");
             assert_eq!(fault.kind, kind, "{fault}");
             assert!(fault.message.starts_with("can't write `a`: "), "{fault}");
         }
+        let busy = Refusal::route("path/too_many_write_operations/..".to_owned());
+        assert_eq!(busy.fault("write", "a").kind, FaultKind::RateLimited);
         let busy = Refusal::Busy(Duration::from_secs(7)).fault("write", "a");
         assert_eq!((busy.kind, busy.retry_after_ms), (FaultKind::RateLimited, Some(7_000)));
         assert!(Refusal::Token.fault("list", "a").message.contains("onitu auth dropbox"));
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn tags_are_compared_whole() {
-        let refusal = Refusal::Route(Value::Null, "path/conflict/file/..".to_owned());
+        let refusal = Refusal::Route("path/conflict/file/..".to_owned());
         assert!(refusal.is("path/conflict") && refusal.has("file") && refusal.is("path"));
         assert!(!refusal.is("path/con") && !refusal.has("conf"));
     }

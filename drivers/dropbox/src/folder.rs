@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use onitu_plug::{Fault, FaultKind, Path, Tag};
+use onitu_plug::{Fault, FaultKind, Path, Tag, Why};
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 use crate::client::Client;
@@ -16,15 +16,23 @@ use crate::marker;
 use crate::name;
 use crate::spelling::{Spelling, above};
 use crate::state::Thing;
+use crate::trash::Trash;
+
+/// Most blocks of 4 MiB under way, of all contents together.
+const BLOCKS_MAX: usize = 8;
 
 /// A folder of an account.
 pub(crate) struct Folder {
     pub(crate) client: Arc<Client>,
     pub(crate) committer: Committer,
+    /// Held by each block of a large content that is under way.
+    pub(crate) blocks: Arc<Semaphore>,
     /// Nothing for the whole account, else `/…`.
     root: String,
     pub(crate) spelling: Spelling,
     pub(crate) echo: Echo,
+    /// Where it is written down what went to the trash, if it is.
+    pub(crate) trash: Option<Trash>,
     /// When the last look at the marker began that found it.
     verified: Mutex<Option<Instant>>,
 }
@@ -47,15 +55,26 @@ enum Above {
 }
 
 impl Folder {
-    pub(crate) fn new(client: Client, root: String) -> Self {
+    pub(crate) fn new(client: Client, root: String, trash: Option<Trash>) -> Self {
         let client = Arc::new(client);
         Self {
             committer: Committer::start(Arc::clone(&client)),
+            blocks: Arc::new(Semaphore::new(BLOCKS_MAX)),
             client,
             root,
             spelling: Spelling::default(),
             echo: Echo::default(),
+            trash,
             verified: Mutex::new(None),
+        }
+    }
+
+    /// Notes that a file went to the trash, where somebody put it.
+    pub(crate) async fn trashed(&self, path: &Path, thing: &Thing, why: Why) {
+        let Some(trash) = &self.trash else { return };
+        if let Err(fault) = trash.add(path, thing, why).await {
+            // It is gone all the same, and Dropbox has it.
+            tracing::warn!(%path, "not in the list of the trash: {fault}");
         }
     }
 

@@ -18,6 +18,16 @@ impl ContentHash {
         }
     }
 
+    /// Takes the next block, and tells the hash of it alone: its bytes are gone through once.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> String {
+        let digest = Sha256::digest(bytes);
+        if !bytes.is_empty() {
+            self.0.update(digest);
+            return hex(&Sha256::digest(digest));
+        }
+        of(bytes)
+    }
+
     /// As Dropbox writes it.
     pub(crate) fn finish(self) -> String {
         hex(&self.0.finalize())
@@ -33,6 +43,38 @@ impl ContentHash {
         let bytes = unhex(saved)?;
         let state = bytes.as_slice().try_into().ok()?;
         Sha256::deserialize(state).ok().map(Self)
+    }
+}
+
+/// The content hash of bytes that come in pieces of any length.
+#[derive(Default)]
+pub(crate) struct Running {
+    blocks: Sha256,
+    block: Sha256,
+    filled: usize,
+}
+
+impl Running {
+    /// Takes the next bytes.
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(BLOCK_BYTES - self.filled));
+            self.block.update(now);
+            self.filled += now.len();
+            if self.filled == BLOCK_BYTES {
+                self.blocks.update(self.block.finalize_reset());
+                self.filled = 0;
+            }
+            bytes = later;
+        }
+    }
+
+    /// As Dropbox writes it.
+    pub(crate) fn finish(mut self) -> String {
+        if self.filled > 0 {
+            self.blocks.update(self.block.finalize());
+        }
+        hex(&self.blocks.finalize())
     }
 }
 
@@ -76,5 +118,13 @@ mod tests {
         assert_eq!(of(b""), nothing);
         let bytes = vec![1; 2 * BLOCK_BYTES + 1];
         assert_eq!(of(&bytes), onitu_test_dropbox::content_hash(&bytes));
+        let mut hash = ContentHash::default();
+        for block in bytes.chunks(BLOCK_BYTES) {
+            assert_eq!(hash.take(block), of(block));
+        }
+        let mut running = Running::default();
+        bytes.chunks(999_999).for_each(|piece| running.update(piece));
+        assert_eq!((running.finish(), Running::default().finish()), (of(&bytes), of(b"")));
+        assert_eq!((hash.finish(), ContentHash::default().take(b"")), (of(&bytes), of(b"")));
     }
 }

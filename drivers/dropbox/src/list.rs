@@ -1,7 +1,8 @@
-//! Listing one folder in pages, with memory for one page.
+//! Listing one folder in pages, with memory for one page: by asking Dropbox. Where there is a
+//! snapshot, only for what it doesn't know.
 
 use onitu_plug::{Fault, FaultKind, Found, Listing, Path};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::fault::Refusal;
 use crate::folder::{Folder, There};
@@ -9,7 +10,7 @@ use crate::name;
 use crate::state::Thing;
 
 /// Entries in a page.
-const PAGE: usize = 1_000;
+pub(crate) const PAGE: usize = 1_000;
 
 /// Tells what is in `directory`.
 pub(crate) async fn list(
@@ -30,7 +31,8 @@ pub(crate) async fn list(
     };
     loop {
         let entries = told["entries"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let page: Vec<Found> = entries.iter().filter_map(|entry| found(directory, entry)).collect();
+        let page: Vec<Found> =
+            entries.iter().filter_map(|entry| found(directory, &Thing::read(entry)?)).collect();
         if !page.is_empty() {
             let gone = |_| Fault::new(FaultKind::Cancelled, "nobody reads the listing any more");
             listing.send(page).await.map_err(gone)?;
@@ -81,8 +83,7 @@ async fn stands(folder: &Folder, directory: &Path) -> Result<(), Fault> {
 }
 
 /// What is told of one entry; nothing of what is Onitu's own.
-fn found(directory: &Path, entry: &Value) -> Option<Found> {
-    let thing = Thing::read(entry)?;
+pub(crate) fn found(directory: &Path, thing: &Thing) -> Option<Found> {
     if directory.is_root() && thing.name.eq_ignore_ascii_case(name::OWN) {
         return None;
     }

@@ -10,7 +10,7 @@ use crate::fault::Refusal;
 use crate::folder::Folder;
 
 /// Its path among Onitu's own.
-const MARKER: &str = "/service";
+pub(crate) const MARKER: &str = "/service";
 
 fn unavailable(text: String) -> Fault {
     Fault::new(FaultKind::Unavailable, text)

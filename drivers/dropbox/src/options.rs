@@ -95,7 +95,7 @@ pub(crate) fn manifest() -> Manifest {
             symlinks: false,
             tag_survives_rename: true,
             exact_names: false,
-            trash: false,
+            trash: true,
         },
     }
 }

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use onitu_plug::{Content, Fault, Hints, Listing, Manifest, Path, Plug, Setting, State, Tag};
+use onitu_plug::{
+    Abilities, Checksum, Content, Fault, FaultKind, Hints, Listing, Manifest, Path, Plug, Setting,
+    State, Tag, TrashPage, TrashQuery,
+};
+use serde_json::Value;
 
 use crate::change;
 use crate::client::Client;
+use crate::feed::Feed;
 use crate::folder::{Folder, There};
 use crate::list;
 use crate::marker;
@@ -13,7 +18,9 @@ use crate::name;
 use crate::options::{Options, manifest};
 use crate::read::{self, DropboxSource};
 use crate::resume::Uploads;
+use crate::snapshot::Snapshot;
 use crate::state;
+use crate::trash::Trash;
 use crate::watch::Watch;
 use crate::write::DropboxSink;
 
@@ -21,6 +28,7 @@ use crate::write::DropboxSink;
 pub struct Dropbox {
     folder: Arc<Folder>,
     uploads: Uploads,
+    feed: Feed,
     watch: Watch,
 }
 
@@ -33,19 +41,32 @@ impl Plug for Dropbox {
         manifest()
     }
 
+    fn abilities(&self) -> Abilities {
+        Abilities { trash: self.folder.trash.is_some(), ..manifest().abilities }
+    }
+
     async fn connect(options: Options, setting: Setting) -> Result<Self, Fault> {
         let client = Client::new(&options)?;
         let namespace = options.namespace.as_deref().unwrap_or("home");
         let chosen = client.use_namespace(namespace).await;
         chosen.map_err(|refusal| refusal.fault("reach", "Dropbox"))?;
-        let folder = Arc::new(Folder::new(client, options.root()));
+        let trash = match &setting.state_dir {
+            Some(directory) => Some(Trash::open(directory, setting.trash_days).await?),
+            None => None,
+        };
+        let folder = Arc::new(Folder::new(client, options.root(), trash));
         marker::find(&folder, &setting).await?;
         change::recover(&folder).await?;
-        let whose = format!("{}\0{}", setting.service, folder.root());
-        let uploads = Uploads::new(&options.token_file, whose);
+        let uploads = Uploads::new(setting.state_dir.as_deref(), folder.root().to_owned());
         uploads.tend().await;
-        let watch = Watch::begin(&folder).await?;
-        Ok(Self { folder, uploads, watch })
+        let snapshot = match &setting.state_dir {
+            Some(directory) => {
+                Some(Snapshot::open(directory, whose(&folder, namespace).await?).await?)
+            }
+            None => None,
+        };
+        let feed = Feed::begin(&folder, snapshot).await?;
+        Ok(Self { folder, uploads, feed, watch: Watch::default() })
     }
 
     async fn check(&self) -> Result<(), Fault> {
@@ -53,7 +74,7 @@ impl Plug for Dropbox {
     }
 
     async fn watch(&self, hints: Hints) -> Result<(), Fault> {
-        self.watch.run(&self.folder, hints).await
+        self.watch.run(&self.folder, &self.feed, hints).await
     }
 
     async fn settle(&self) -> Result<(), Fault> {
@@ -61,6 +82,9 @@ impl Plug for Dropbox {
     }
 
     async fn list(&self, directory: &Path, listing: Listing) -> Result<(), Fault> {
+        if self.feed.list(&self.folder, directory, &listing).await? {
+            return Ok(());
+        }
         list::list(&self.folder, directory, &listing).await
     }
 
@@ -124,4 +148,39 @@ impl Plug for Dropbox {
     async fn remove(&self, path: &Path, expect: Tag) -> Result<(), Fault> {
         change::remove(&self.folder, path, expect).await
     }
+
+    async fn trash(&self, query: &TrashQuery) -> Result<TrashPage, Fault> {
+        self.list_of_trash()?.page(query).await
+    }
+
+    async fn hash_trashed(&self, id: &str) -> Result<Checksum, Fault> {
+        let line = self.list_of_trash()?.get(id).await?;
+        change::hash_trashed(&self.folder, &line).await
+    }
+
+    async fn restore(&self, id: &str, path: &Path, expect: Option<Tag>) -> Result<State, Fault> {
+        let trash = self.list_of_trash()?;
+        let line = trash.get(id).await?;
+        let state = change::restore(&self.folder, &line, (path, expect)).await?;
+        trash.forget(id).await?;
+        Ok(state)
+    }
+}
+
+impl Dropbox {
+    fn list_of_trash(&self) -> Result<&Trash, Fault> {
+        let none = || {
+            let text = "there is no list of what is in the trash; dropbox.com shows it";
+            Fault::new(FaultKind::Unsupported, text)
+        };
+        self.folder.trash.as_ref().ok_or_else(none)
+    }
+}
+
+/// Tells the folders from each other that a snapshot may be of.
+async fn whose(folder: &Folder, namespace: &str) -> Result<String, Fault> {
+    let account = folder.client.ask("users/get_current_account", &Value::Null).await;
+    let account = account.map_err(|refusal| refusal.fault("reach", "Dropbox"))?;
+    let account = account["account_id"].as_str().unwrap_or_default();
+    Ok(format!("{account}\n{namespace}\n{}", folder.root()))
 }

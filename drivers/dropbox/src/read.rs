@@ -8,7 +8,10 @@ use serde_json::json;
 
 use crate::fault::{Refusal, changed};
 use crate::folder::{Folder, There};
+use crate::hash::Running;
 use crate::name;
+use crate::state::Thing;
+use crate::trash::Line;
 
 /// How often a download that broke off is begun again where it ended.
 const RESUMES_MAX: u32 = 5;
@@ -17,7 +20,8 @@ const RESUMES_MAX: u32 = 5;
 pub struct DropboxSource {
     folder: Arc<Folder>,
     path: Path,
-    tag: Tag,
+    /// In which state it must still be in the end; none for what is in the trash.
+    tag: Option<Tag>,
     content: Content,
     /// A revision never changes, whatever becomes of the path.
     rev: String,
@@ -26,6 +30,9 @@ pub struct DropboxSource {
     /// Arrived and not asked for yet.
     rest: Bytes,
     resumes: u32,
+    /// Of all that was told, if that begins with the first byte; and what it must be in the end.
+    hash: Option<Running>,
+    expected: String,
 }
 
 /// Opens `path` in the state `tag`.
@@ -52,8 +59,50 @@ pub(crate) async fn open(
     }
     let content = thing.told()?.content;
     let (rest, resumes) = (Bytes::new(), 0);
-    let rev = thing.rev;
-    Ok(DropboxSource { folder, path, tag, content, rev, offset, download: None, rest, resumes })
+    Ok(DropboxSource {
+        folder,
+        path,
+        tag: Some(tag),
+        content,
+        rev: thing.rev,
+        offset,
+        download: None,
+        rest,
+        resumes,
+        hash: (offset == 0).then(Running::default),
+        expected: thing.hash,
+    })
+}
+
+/// Opens what a line of the trash stands for; what Dropbox has forgotten is `NotFound`.
+pub(crate) async fn revision(folder: &Arc<Folder>, line: &Line) -> Result<DropboxSource, Fault> {
+    let arg = json!({ "path": format!("rev:{}", line.rev) });
+    let download = folder.client.download(&arg, 0).await.map_err(|refusal| {
+        if refusal.has("not_found") {
+            let text = format!("Dropbox no longer has what stood at `{}`", line.path);
+            return Fault::new(FaultKind::NotFound, text);
+        }
+        refusal.fault("read", &line.path)
+    })?;
+    let told = download.headers().get("dropbox-api-result").and_then(|it| it.to_str().ok());
+    let told = told.and_then(|text| serde_json::from_str(text).ok());
+    let thing = told.and_then(|metadata| Thing::read(&metadata)).ok_or_else(|| {
+        let text = format!("Dropbox doesn't say what stood at `{}`", line.path);
+        Fault::new(FaultKind::Unavailable, text)
+    })?;
+    Ok(DropboxSource {
+        folder: Arc::clone(folder),
+        path: line.path.clone(),
+        tag: None,
+        content: thing.state.content,
+        rev: line.rev.clone(),
+        offset: 0,
+        download: Some(download),
+        rest: Bytes::new(),
+        resumes: 0,
+        hash: Some(Running::default()),
+        expected: thing.hash,
+    })
 }
 
 impl DropboxSource {
@@ -92,9 +141,14 @@ impl DropboxSource {
     }
 
     /// The end is only told of the state that was asked for.
-    async fn end(&self) -> Result<Bytes, Fault> {
+    async fn end(&mut self) -> Result<Bytes, Fault> {
+        if self.hash.take().is_some_and(|hash| hash.finish() != self.expected) {
+            let text = format!("other bytes of `{}` arrived than Dropbox has", self.path);
+            return Err(Fault::new(FaultKind::Corrupt, text));
+        }
+        let Some(tag) = self.tag else { return Ok(Bytes::new()) };
         match self.folder.find(&self.path).await? {
-            There::Is(thing) if thing.state.tag == self.tag => Ok(Bytes::new()),
+            There::Is(thing) if thing.state.tag == tag => Ok(Bytes::new()),
             _ => Err(changed(&self.path)),
         }
     }
@@ -118,6 +172,10 @@ impl Source for DropboxSource {
             return self.end().await;
         }
         self.offset += length as u64;
-        Ok(self.rest.split_to(length))
+        let bytes = self.rest.split_to(length);
+        if let Some(hash) = &mut self.hash {
+            hash.update(&bytes);
+        }
+        Ok(bytes)
     }
 }

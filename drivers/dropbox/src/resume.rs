@@ -1,5 +1,5 @@
-//! What is remembered of large uploads, so that they go on after a crash: a small file each, in a
-//! directory beside the tokens.
+//! What is remembered of large uploads, so that they go on after a crash: a small file each, in the
+//! driver's own directory.
 //!
 //! Dropbox keeps the bytes of a session for seven days and doesn't show them to anybody; it can't
 //! be told to forget them earlier. What is older is thrown away here too.
@@ -42,7 +42,7 @@ struct Written {
 
 /// Where all of a service's uploads are remembered.
 pub(crate) struct Uploads {
-    directory: PathBuf,
+    directory: Option<PathBuf>,
     /// Tells the services from each other that have one token.
     whose: String,
 }
@@ -52,23 +52,21 @@ pub(crate) struct Uploads {
 pub(crate) struct Memory(Option<PathBuf>);
 
 impl Uploads {
-    /// Beside `token_file`.
-    pub(crate) fn new(token_file: &std::path::Path, whose: String) -> Self {
-        let mut directory = token_file.as_os_str().to_owned();
-        directory.push(".uploads");
-        Self { directory: directory.into(), whose }
+    /// In the driver's own directory; nothing is remembered without one.
+    pub(crate) fn new(state_dir: Option<&std::path::Path>, whose: String) -> Self {
+        Self { directory: state_dir.map(|it| it.join("uploads")), whose }
     }
 
     /// The memory of the upload of `path` under a key.
     pub(crate) fn memory(&self, path: &Path, resume: u64) -> Memory {
         let key = format!("{}\0{path}\0{resume}", self.whose);
         let name = format!("{}.json", Checksum::of(key.as_bytes()));
-        Memory(Some(self.directory.join(name)))
+        Memory(self.directory.as_ref().map(|directory| directory.join(name)))
     }
 
     /// Throws away what is too old to be taken up.
     pub(crate) async fn tend(&self) {
-        let directory = self.directory.clone();
+        let Some(directory) = self.directory.clone() else { return };
         // What can't be thrown away does no harm.
         let _ = spawn_blocking(move || {
             let Ok(entries) = std::fs::read_dir(directory) else { return };

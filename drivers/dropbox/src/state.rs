@@ -7,6 +7,10 @@ use serde_json::Value;
 /// How Dropbox writes a time.
 const TIME: &str = "%Y-%m-%dT%H:%M:%SZ";
 
+/// What isn't synchronized.
+const ODD: [&str; 2] =
+    ["a symbolic link made by a Dropbox client", "a document that can only be exported"];
+
 /// A file or a folder, as its metadata says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Thing {
@@ -20,8 +24,8 @@ pub(crate) struct Thing {
     pub(crate) rev: String,
     /// Of a file: Dropbox's own hash of its bytes.
     pub(crate) hash: String,
-    /// Why it can't be synchronized, if it can't.
-    pub(crate) odd: Option<&'static str>,
+    /// Why it can't be synchronized, if it can't: one of [`ODD`].
+    pub(crate) odd: Option<u8>,
 }
 
 impl Thing {
@@ -59,8 +63,8 @@ impl Thing {
         let is_link = metadata["symlink_info"].is_object();
         let is_paper = metadata["is_downloadable"].as_bool() == Some(false);
         let odd = match (is_link, is_paper) {
-            (true, _) => Some("a symbolic link made by a Dropbox client"),
-            (_, true) => Some("a document that can only be exported"),
+            (true, _) => Some(0),
+            (_, true) => Some(1),
             _ => None,
         };
         let (name, shown) = (text("name"), text("path_display"));
@@ -71,7 +75,8 @@ impl Thing {
     pub(crate) fn told(&self) -> Result<State, Fault> {
         match self.odd {
             None => Ok(self.state),
-            Some(what) => {
+            Some(odd) => {
+                let what = ODD[usize::from(odd) % ODD.len()];
                 let text = format!("`{}` is {what}: it is not synchronized", self.name);
                 Err(Fault::new(FaultKind::Unsupported, text))
             }

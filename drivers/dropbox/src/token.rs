@@ -4,11 +4,18 @@
 //! `refresh_token`, or with an `access_token` alone. It is read, never written: an access token
 //! that was refreshed is good for some hours and lives in memory.
 
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use onitu_plug::{Fault, FaultKind};
 use serde::Deserialize;
 use tokio::sync::Mutex;
+
+/// What nobody but the file's owner may have.
+const OTHERS: u32 = 0o077;
+/// More than any file with tokens has.
+const BYTES_MAX: u64 = 64 * 1024;
 
 /// What stands in the file; more is not minded.
 #[derive(Deserialize)]
@@ -46,10 +53,20 @@ impl Tokens {
 
     async fn stored(&self) -> Result<Stored, Fault> {
         let file = self.file.clone();
-        let read = tokio::task::spawn_blocking(move || std::fs::read(file)).await;
-        let bytes = read
+        let read = tokio::task::spawn_blocking(move || read(&file)).await;
+        let (bytes, mode) = read
             .map_err(|_| self.unreadable("the read was given up"))?
             .map_err(|error| self.unreadable(&error.to_string()))?;
+        if mode & OTHERS != 0 {
+            let file = self.file.display();
+            let text = format!(
+                "others may read the tokens in `{file}` (its mode is {:03o}): `chmod 600 {file}`, \
+                 and if somebody might have, take the app's access back at Dropbox and get others \
+                 with `onitu auth dropbox`",
+                mode & 0o777
+            );
+            return Err(Fault::new(FaultKind::Unavailable, text));
+        }
         // What is wrong with it could show a part of it.
         serde_json::from_slice(&bytes).map_err(|_| self.unreadable("it isn't JSON with tokens"))
     }
@@ -79,6 +96,15 @@ impl Tokens {
         *current = (access, current.1 + 1);
         Ok(current.clone())
     }
+}
+
+/// What the file holds, and its mode.
+fn read(file: &std::path::Path) -> std::io::Result<(Vec<u8>, u32)> {
+    let mut file = std::fs::File::open(file)?;
+    let mode = file.metadata()?.mode();
+    let mut bytes = Vec::new();
+    file.by_ref().take(BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok((bytes, mode))
 }
 
 /// The token is no good, and nothing can be done about it here.

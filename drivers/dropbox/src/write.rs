@@ -1,23 +1,21 @@
 //! Writing one path: a small content is sent when it is placed, a larger one block by block in an
-//! upload session, one block ahead of the next.
+//! upload session.
 
 use std::sync::Arc;
 
-use onitu_plug::{Bytes, Content, Fault, FaultKind, Hasher, Kind, Path, Sink, State, Tag};
-use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use onitu_plug::{Bytes, Content, Fault, FaultKind, Hasher, Kind, Path, Sink, State, Tag, Why};
+use serde_json::Value;
 
 use crate::change;
 use crate::commit::Place;
 use crate::fault::{Refusal, changed, taken};
 use crate::folder::Folder;
-use crate::hash::{self, BLOCK_BYTES, ContentHash};
+use crate::hash::{self, BLOCK_BYTES};
 use crate::name;
-use crate::resume::{Memory, Progress};
+use crate::resume::Memory;
+use crate::session::Session;
 use crate::state::Thing;
 
-/// How often a block is sent whose answer was lost.
-const SENDS_MAX: u32 = 3;
 /// A file of so many bytes isn't begun without asking for the room.
 const ASK_ROOM_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -28,16 +26,10 @@ pub struct DropboxSink {
     path: Path,
     /// Less than a block that isn't sent yet.
     rest: Vec<u8>,
-    /// What is on its way, or there.
-    sent: Sent,
-}
-
-enum Sent {
-    Nothing,
-    There(Progress),
-    Sending(JoinHandle<Result<Progress, Refusal>>),
-    /// An earlier block failed with this.
-    Failed(Fault),
+    /// What is on its way, of a content of more than a block.
+    session: Option<Session>,
+    /// Why what it replaces goes to the trash, if that is to be noted.
+    why: Option<Why>,
 }
 
 impl DropboxSink {
@@ -55,67 +47,42 @@ impl DropboxSink {
         if content.size >= ASK_ROOM_BYTES {
             check_room(&folder, &path, content.size).await?;
         }
-        Ok(Self { folder, memory, path, rest: Vec::new(), sent: Sent::Nothing })
+        Ok(Self { folder, memory, path, rest: Vec::new(), session: None, why: Some(Why::Replaced) })
     }
 
-    /// Waits for the block on its way; what is there then.
-    async fn arrived(&mut self) -> Result<Option<Progress>, Fault> {
-        match std::mem::replace(&mut self.sent, Sent::Nothing) {
-            Sent::Nothing => Ok(None),
-            Sent::There(progress) => Ok(Some(progress)),
-            Sent::Failed(fault) => {
-                self.sent = Sent::Failed(fault.clone());
-                Err(fault)
-            }
-            Sent::Sending(sending) => {
-                let lost = |_| Refusal::Lost("the upload ended without an answer".to_owned());
-                let sent = sending.await.map_err(lost).and_then(|sent| sent);
-                sent.map(Some).map_err(|refusal| {
-                    let fault = refusal.fault("write", &self.path);
-                    self.sent = Sent::Failed(fault.clone());
-                    fault
-                })
-            }
+    /// What it replaces is noted so in the trash, or not at all.
+    pub(crate) fn replacing_as(self, why: Option<Why>) -> Self {
+        Self { why, ..self }
+    }
+
+    async fn send(&mut self, block: Bytes) -> Result<(), Fault> {
+        if self.session.is_none() {
+            let (folder, memory) = (Arc::clone(&self.folder), self.memory.clone());
+            self.session = Some(Session::begin(folder, memory, self.path.clone()).await?);
         }
-    }
-
-    /// Sends a block while the next one gathers; the last one ends the session.
-    async fn send(&mut self, block: Bytes, is_last: bool) -> Result<(), Fault> {
-        let before = self.arrived().await?;
-        let (folder, memory) = (Arc::clone(&self.folder), self.memory.clone());
-        self.sent = Sent::Sending(tokio::spawn(async move {
-            let sent = send(&folder, before, block, is_last).await;
-            match &sent {
-                Ok(progress) => memory.save(progress).await,
-                Err(refusal) if refusal.has("not_found") || refusal.has("incorrect_offset") => {
-                    memory.forget().await;
-                }
-                Err(_) => {}
-            }
-            sent
-        }));
-        Ok(())
+        match &mut self.session {
+            Some(session) => session.send(block).await,
+            None => Ok(()),
+        }
     }
 
     /// Everything is sent and waits to be committed; the hash that it must have.
     async fn finish(&mut self, place: &Place) -> Result<(Value, String), Fault> {
         let rest = Bytes::from(std::mem::take(&mut self.rest));
-        let Some(progress) = self.arrived().await? else {
-            let hash = hash::of(&rest);
-            return match self.folder.committer.whole(place, rest).await {
-                Ok(metadata) => Ok((metadata, hash)),
-                Err(refusal) => Err(self.refused(place, refusal).await),
-            };
+        let committer = &self.folder.committer;
+        let (placed, hash) = match &mut self.session {
+            None => {
+                let hash = hash::of(&rest);
+                (committer.whole(place, rest).await, hash)
+            }
+            Some(session) => {
+                let progress = session.close(rest).await?;
+                let placed = committer.session(place, &progress.session, progress.sent).await;
+                (placed, progress.hash.finish())
+            }
         };
-        let progress = if progress.is_closed {
-            progress
-        } else {
-            self.sent = Sent::There(progress);
-            self.send(rest, true).await?;
-            self.arrived().await?.ok_or_else(|| changed(&self.path))?
-        };
-        match self.folder.committer.session(place, &progress.session, progress.sent).await {
-            Ok(metadata) => Ok((metadata, progress.hash.finish())),
+        match placed {
+            Ok(metadata) => Ok((metadata, hash)),
             Err(refusal) => Err(self.refused(place, refusal).await),
         }
     }
@@ -124,7 +91,7 @@ impl DropboxSink {
         if place.rev.is_some() && refusal.has("conflict") {
             return changed(&self.path);
         }
-        if refusal.has("lookup_failed") {
+        if refusal.has("lookup_failed") || refusal.has("concurrent_session_missing_data") {
             let text = format!("Dropbox has forgotten what it was sent of `{}`", self.path);
             return Fault::new(FaultKind::Cancelled, text);
         }
@@ -136,15 +103,23 @@ impl DropboxSink {
             Some(_) => self.folder.target(&self.path, expect).await?,
             None => self.folder.reach(&self.path).await.map(|()| None)?,
         };
+        let mut gone = None;
         let rev = match replaced {
             Some(thing) if thing.is_folder() => {
                 change::remove_folder(&self.folder, &self.path).await?;
                 None
             }
-            replaced => replaced.map(|thing| thing.rev),
+            replaced => {
+                let rev = replaced.as_ref().map(|thing| thing.rev.clone());
+                gone = replaced;
+                rev
+            }
         };
         let place = Place { at: self.folder.at(&self.path), rev, mtime_ns: content.mtime_ns };
         let (metadata, hash) = self.finish(&place).await?;
+        if let (Some(gone), Some(why)) = (gone, self.why) {
+            self.folder.trashed(&self.path, &gone, why).await;
+        }
         let thing = Thing::read(&metadata).ok_or_else(|| changed(&self.path))?;
         if thing.hash != hash {
             let text = format!("Dropbox has other bytes of `{}` than were sent", self.path);
@@ -168,12 +143,9 @@ fn may_pass(fault: &Fault) -> bool {
 impl Sink for DropboxSink {
     async fn resumed(&mut self) -> Result<(u64, Hasher), Fault> {
         let Some(progress) = self.memory.load().await else { return Ok((0, Hasher::default())) };
-        if !is_kept(&self.folder, &progress).await.map_err(|it| it.fault("write", &self.path))? {
-            self.memory.forget().await;
-            return Ok((0, Hasher::default()));
-        }
         let told = (progress.sent, progress.checksum.clone());
-        self.sent = Sent::There(progress);
+        let (folder, memory) = (Arc::clone(&self.folder), self.memory.clone());
+        self.session = Some(Session::resume(folder, memory, self.path.clone(), progress));
         Ok(told)
     }
 
@@ -184,7 +156,7 @@ impl Sink for DropboxSink {
             self.rest.extend_from_slice(now);
             bytes = later;
             let block = std::mem::take(&mut self.rest);
-            self.send(block.into(), false).await?;
+            self.send(block.into()).await?;
         }
         self.rest.extend_from_slice(bytes);
         Ok(())
@@ -199,10 +171,8 @@ impl Sink for DropboxSink {
     }
 
     async fn discard(mut self) {
-        if let Sent::Sending(sending) = std::mem::replace(&mut self.sent, Sent::Nothing) {
-            sending.abort();
-            // It must not remember anything after this.
-            let _ = sending.await;
+        if let Some(session) = &mut self.session {
+            session.stop().await;
         }
         self.memory.forget().await;
     }
@@ -221,66 +191,4 @@ async fn check_room(folder: &Folder, path: &Path, size: u64) -> Result<(), Fault
         return Err(Fault::new(FaultKind::Full, text));
     }
     Ok(())
-}
-
-/// Sends the next bytes of a session, or begins one with them.
-async fn send(
-    folder: &Folder,
-    before: Option<Progress>,
-    block: Bytes,
-    is_last: bool,
-) -> Result<Progress, Refusal> {
-    let mut next = before.clone().unwrap_or_else(|| Progress {
-        session: String::new(),
-        sent: 0,
-        is_closed: false,
-        hash: ContentHash::default(),
-        checksum: Hasher::default(),
-    });
-    next.hash.block(&block);
-    next.checksum.update(&block);
-    next.sent += block.len() as u64;
-    next.is_closed = is_last;
-    let hash = hash::of(&block);
-    let Some(before) = before else {
-        let arg = json!({ "close": is_last, "content_hash": hash });
-        let told = folder.client.upload("files/upload_session/start", &arg, block).await?;
-        told["session_id"].as_str().unwrap_or_default().clone_into(&mut next.session);
-        return Ok(next);
-    };
-    let cursor = json!({ "session_id": before.session, "offset": before.sent });
-    let arg = json!({ "cursor": cursor, "close": is_last, "content_hash": hash });
-    for attempt in 1.. {
-        let route = "files/upload_session/append_v2";
-        match folder.client.upload(route, &arg, block.clone()).await {
-            Err(Refusal::Lost(_)) if attempt < SENDS_MAX => {}
-            Err(refusal) if attempt > 1 && arrived_before(&refusal, &next) => break,
-            Err(refusal) => return Err(refusal),
-            Ok(_) => break,
-        }
-    }
-    Ok(next)
-}
-
-/// Whether the block whose answer was lost is there.
-fn arrived_before(refusal: &Refusal, next: &Progress) -> bool {
-    match refusal {
-        Refusal::Route(error, _) if refusal.has("incorrect_offset") => {
-            error["correct_offset"].as_u64() == Some(next.sent)
-        }
-        _ => next.is_closed && refusal.has("closed"),
-    }
-}
-
-/// Whether Dropbox still has what was sent, and nothing more.
-async fn is_kept(folder: &Folder, progress: &Progress) -> Result<bool, Refusal> {
-    let cursor = json!({ "session_id": progress.session, "offset": progress.sent });
-    let arg = json!({ "cursor": cursor });
-    let route = "files/upload_session/append_v2";
-    match folder.client.upload(route, &arg, Bytes::new()).await {
-        Ok(_) => Ok(!progress.is_closed),
-        Err(refusal) if refusal.has("closed") => Ok(progress.is_closed),
-        Err(Refusal::Route(..)) => Ok(false),
-        Err(refusal) => Err(refusal),
-    }
 }

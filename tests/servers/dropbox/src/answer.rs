@@ -109,16 +109,37 @@ pub async fn respond(world: Arc<World>, hang_up: Arc<Notify>, request: Request) 
         Some(Trouble::Status(status)) => {
             return Refusal::Status(*status, "it was told to fail").into_response();
         }
+        Some(Trouble::Refused(error)) => return Refusal::Route(error.clone()).into_response(),
         Some(Trouble::Reset) => hung_up(&hang_up).await,
         Some(Trouble::Late(ms)) => sleep(Duration::from_millis(*ms)).await,
-        Some(Trouble::LostAnswer | Trouble::CutOff(_)) | None => {}
+        Some(Trouble::LostAnswer | Trouble::CutOff(_) | Trouble::Garbled) | None => {}
     }
+    let request = match trouble {
+        Some(Trouble::Garbled) if style == Style::Upload => garbled_request(request).await,
+        _ => request,
+    };
     let done = called(&world, &name, style, writes, request).await;
     match trouble {
         Some(Trouble::LostAnswer) => hung_up(&hang_up).await,
         Some(Trouble::CutOff(bytes)) => cut_off(done, bytes).await,
+        Some(Trouble::Garbled) if style == Style::Download => {
+            let response = done.unwrap_or_else(IntoResponse::into_response);
+            let (parts, body) = response.into_parts();
+            Response::from_parts(parts, garbled(body).await)
+        }
         _ => done.unwrap_or_else(IntoResponse::into_response),
     }
+}
+
+/// Every byte another one.
+async fn garbled(body: Body) -> Body {
+    let bytes = to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default();
+    Body::from(bytes.iter().map(|byte| !byte).collect::<Vec<u8>>())
+}
+
+async fn garbled_request(request: Request) -> Request {
+    let (parts, body) = request.into_parts();
+    Request::from_parts(parts, garbled(body).await)
 }
 
 /// Ends the connection; what waits for this is dropped with it.

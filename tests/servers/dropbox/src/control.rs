@@ -41,6 +41,10 @@ enum Wish {
     JobPolls(Option<u32>),
     /// Most writes at the same time, and the seconds that others are told to wait.
     Writes(Option<usize>, u64),
+    /// So many of the next entries of `finish_batch` are told that there are too many writes.
+    BusyEntries(u32),
+    /// What was replaced or deleted can't be had back any more.
+    ForgetRevisions,
     /// Most calls in a second.
     Calls(Option<usize>),
     /// The longest wait for changes, in milliseconds, and the backoff in seconds.
@@ -66,6 +70,8 @@ fn grant(world: &World, wish: Wish) -> Result<(), Value> {
             account.faults.writes_max = most;
             account.faults.writes_pause_s = pause_s;
         }
+        Wish::BusyEntries(count) => account.faults.busy_entries = count,
+        Wish::ForgetRevisions => account.tree.forget_revisions(),
         Wish::Calls(most) => account.faults.calls_max = most,
         Wish::Longpoll(most_ms, backoff_s) => {
             account.longpoll_ms_max = most_ms;

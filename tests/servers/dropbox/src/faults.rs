@@ -18,6 +18,10 @@ pub enum Trouble {
     TooManyWrites(u64),
     /// The status and no JSON.
     Status(u16),
+    /// The route's own error: a union.
+    Refused(serde_json::Value),
+    /// Each byte of what is downloaded or uploaded is another one.
+    Garbled,
     /// The connection ends without an answer, and nothing was done.
     Reset,
     /// The connection ends without an answer, though everything was done.
@@ -52,6 +56,8 @@ pub struct Faults {
     pub writes_max: Option<usize>,
     /// Seconds that too many writes are told to wait.
     pub writes_pause_s: u64,
+    /// So many of the next entries of `finish_batch` are told that there are too many writes.
+    pub busy_entries: u32,
     writes: usize,
     /// Most calls in a second; more are told so.
     pub calls_max: Option<usize>,
@@ -109,6 +115,13 @@ impl Faults {
         }
         self.writes += 1;
         Ok(())
+    }
+
+    /// Whether the next entry of a batch is told that there are too many writes.
+    pub fn is_busy(&mut self) -> bool {
+        let is_busy = self.busy_entries > 0;
+        self.busy_entries = self.busy_entries.saturating_sub(1);
+        is_busy
     }
 
     /// A write that was begun has ended.

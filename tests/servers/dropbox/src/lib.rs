@@ -3,7 +3,7 @@
 //! It is written from the public specification of the API, and Dropbox's own client for Python
 //! meets the same results and exceptions here as there; `tests/sdk.rs` shows it. `tree` holds
 //! files and folders and the journal of changes, `list` tells it in pages and cursors, `commit`,
-//! `upload` and `sessions` take bytes, `change` changes names, `auth` knows tokens; `routes` says
+//! `upload` and `sessions` take bytes, `change` changes names, `revisions` knows what files were, `auth` knows tokens; `routes` says
 //! which room answers what and `answer` takes a request through all of it. `faults` and `control`
 //! let a test play the user and make things go wrong.
 //!
@@ -16,7 +16,9 @@
 //!   `duplicated_or_nested_paths`;
 //! - a move keeps the id of a file and gives it a new `rev`;
 //! - with `strict_conflict`, a file is written anew even if its bytes are the same;
-//! - deleting with a `parent_rev` that doesn't match is `path_write/conflict/file`.
+//! - deleting with a `parent_rev` that doesn't match is `path_write/conflict/file`;
+//! - a revision can be downloaded after it was replaced or deleted, and restored at its path only;
+//! - a piece of a concurrent session may be sent again, and nothing after the one that closes it.
 //!
 //! It knows one account, no sharing and no Paper, and forgets everything when it ends.
 
@@ -31,6 +33,7 @@ mod faults;
 mod hash;
 mod list;
 mod names;
+mod revisions;
 mod routes;
 mod server;
 mod sessions;

@@ -142,6 +142,10 @@ fn page(account: &Account, view: &View, mut cursor: Cursor) -> Value {
         let mut below = tree.below(&cursor.above, &after, cursor.recursive);
         keys.extend(below.by_ref().take(cursor.limit).cloned());
         has_more = below.next().is_some();
+        if cursor.deleted && !has_more {
+            // In whatever order: the API promises none.
+            keys.extend(tree.gone_below(&cursor.above, cursor.recursive).cloned());
+        }
         if has_more {
             cursor.after = keys.last().cloned();
         }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::account::Account;
 use crate::errors::{Refusal, nest, route, tag};
+use crate::tree::Tree;
 use crate::view::View;
-use crate::{change, list, upload};
+use crate::{change, list, revisions, upload};
 
 /// How a route takes its arguments and tells its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub enum Style {
 }
 
 /// All that may be called: its name, its style, and whether it changes anything.
-const ROUTES: [(&str, Style, bool); 29] = [
+const ROUTES: [(&str, Style, bool); 31] = [
     ("check/user", Style::Rpc, false),
     ("users/get_current_account", Style::Rpc, false),
     ("users/get_space_usage", Style::Rpc, false),
@@ -34,6 +35,8 @@ const ROUTES: [(&str, Style, bool); 29] = [
     ("files/list_folder/longpoll", Style::Longpoll, false),
     ("files/get_metadata", Style::Rpc, false),
     ("files/download", Style::Download, false),
+    ("files/list_revisions", Style::Rpc, false),
+    ("files/restore", Style::Rpc, true),
     ("files/upload", Style::Upload, true),
     ("files/upload_session/start", Style::Upload, false),
     ("files/upload_session/start_batch", Style::Rpc, false),
@@ -164,6 +167,8 @@ pub fn answer(account: &mut Account, call: &Call<'_>) -> Result<Value, Refusal> 
         }
         "files/list_folder/get_latest_cursor" => list::latest(account, view, &read(name, arg)?),
         "files/get_metadata" => metadata(account, view, &read(name, arg)?),
+        "files/list_revisions" => revisions::list(account, view, &read(name, arg)?),
+        "files/restore" => revisions::restore(account, view, &read(name, arg)?).map_err(route),
         "files/create_folder_v2" => change::create(account, view, &read(name, arg)?).map_err(route),
         "files/create_folder_batch" => Ok(change::create_batch(account, view, &read(name, arg)?)),
         "files/delete_v2" => change::delete(account, view, &read(name, arg)?).map_err(route),
@@ -220,11 +225,14 @@ pub fn download(account: &Account, call: &Call<'_>) -> Result<(Value, Bytes), Re
     check_paths(call)?;
     let failed = |error| route(nest("path", error));
     let arg: Download = read(call.name, call.arg)?;
-    let path = call.view.read(&account.tree, &arg.path).map_err(failed)?;
-    let node = account.tree.get(&path).ok_or_else(|| failed(tag("not_found")))?;
+    let tree = &account.tree;
+    let path = call.view.read(tree, &arg.path).map_err(failed)?;
+    let key = crate::names::lower(&path);
+    let old = arg.path.strip_prefix("rev:").and_then(|rev| tree.revision(rev));
+    let node = old.map(|(_, node)| node).or_else(|| tree.get(&path));
+    let node = node.ok_or_else(|| failed(tag("not_found")))?;
     let file = node.file.as_ref().ok_or_else(|| failed(tag("not_file")))?;
-    let metadata = account.tree.metadata(&crate::names::lower(&path)).unwrap_or_default();
-    let mut metadata = call.view.shown(metadata);
+    let mut metadata = call.view.shown(Tree::told(&key, &tree.shown(&key), node));
     if let Some(fields) = metadata.as_object_mut() {
         fields.remove(".tag");
     }

@@ -52,7 +52,7 @@ impl Session {
     }
 
     fn append_piece(&mut self, offset: u64, bytes: &Bytes, close: bool) -> Result<(), Value> {
-        if self.is_closed && close {
+        if self.is_closed {
             return Err(tag("closed"));
         }
         if !offset.is_multiple_of(PIECE_BYTES) {
@@ -62,7 +62,7 @@ impl Session {
             return Err(tag("concurrent_session_invalid_data_size"));
         }
         self.pieces.insert(offset, bytes.clone());
-        self.is_closed |= close;
+        self.is_closed = close;
         Ok(())
     }
 

@@ -45,6 +45,8 @@ pub struct Tree {
     nodes: BTreeMap<String, Node>,
     /// What was deleted, by key: name and shown path.
     gone: BTreeMap<String, (String, String)>,
+    /// Each state that a file had at a key, oldest first, whatever became of it.
+    revisions: BTreeMap<String, Vec<Node>>,
     /// The key that each change was about, oldest first.
     journal: Vec<String>,
     ids: u64,
@@ -71,10 +73,56 @@ impl Tree {
         found.map(|(key, _)| key.clone())
     }
 
-    /// The key of the file with this rev.
-    pub fn key_of_rev(&self, rev: &str) -> Option<String> {
-        let is_it = |node: &Node| node.file.as_ref().is_some_and(|file| file.rev == rev);
-        self.nodes.iter().find(|(_, node)| is_it(node)).map(|(key, _)| key.clone())
+    /// Where a file had this rev, and what it was then; also what was replaced or deleted since.
+    pub fn revision(&self, rev: &str) -> Option<(&String, &Node)> {
+        let is_it = |node: &&Node| node.file.as_ref().is_some_and(|file| file.rev == rev);
+        self.revisions.iter().find_map(|(key, all)| Some((key, all.iter().rev().find(is_it)?)))
+    }
+
+    /// Every state that a file had at a key, oldest first.
+    pub fn revisions(&self, key: &str) -> &[Node] {
+        self.revisions.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Every state of a file that is no longer there and can still be had back.
+    pub fn old(&self) -> impl Iterator<Item = &File> {
+        let rev = |node: &Node| node.file.as_ref().map(|file| file.rev.clone());
+        let all = self.revisions.iter().flat_map(|(key, all)| all.iter().map(move |it| (key, it)));
+        let old =
+            all.filter(move |(key, it)| self.nodes.get(*key).is_none_or(|now| rev(now) != rev(it)));
+        old.filter_map(|(_, node)| node.file.as_ref())
+    }
+
+    /// Every state that a file with this id had, oldest first, with the key where it had it.
+    pub fn revisions_of(&self, id: &str) -> Vec<(String, Node)> {
+        let all = self.revisions.iter().flat_map(|(key, all)| all.iter().map(move |it| (key, it)));
+        let of_it = all.filter(|(_, node)| node.id == id);
+        let mut of_it: Vec<_> = of_it.map(|(key, node)| (key.clone(), node.clone())).collect();
+        of_it.sort_by_key(|(_, node)| node.file.as_ref().map(|file| file.rev.clone()));
+        of_it
+    }
+
+    /// Forgets all states but those that are there, as Dropbox does after some weeks.
+    pub fn forget_revisions(&mut self) {
+        let nodes = &self.nodes;
+        self.revisions.retain(|key, all| {
+            all.retain(|old| {
+                let rev = |node: &Node| node.file.as_ref().map(|file| file.rev.clone());
+                nodes.get(key).is_some_and(|node| rev(node) == rev(old))
+            });
+            !all.is_empty()
+        });
+    }
+
+    /// The keys of what was deleted directly, or anywhere, below `above`.
+    pub fn gone_below<'a>(
+        &'a self,
+        above: &'a str,
+        recursive: bool,
+    ) -> impl Iterator<Item = &'a String> {
+        let is_below =
+            move |key: &&String| parent(key) == Some(above) || (recursive && is_within(key, above));
+        self.gone.keys().filter(is_below)
     }
 
     /// How many changes there were.
@@ -135,7 +183,12 @@ impl Tree {
             }));
         };
         let shown = self.shown(key);
-        Some(match &node.file {
+        Some(Self::told(key, &shown, node))
+    }
+
+    /// A `Metadata` of a node at a key.
+    pub fn told(key: &str, shown: &str, node: &Node) -> Value {
+        match &node.file {
             None => json!({
                 ".tag": "folder", "name": node.name, "path_lower": key, "path_display": shown,
                 "id": node.id,
@@ -146,7 +199,7 @@ impl Tree {
                 "server_modified": file.server_modified, "rev": file.rev,
                 "size": file.bytes.len(), "is_downloadable": true, "content_hash": file.hash,
             }),
-        })
+        }
     }
 
     fn next(&mut self) -> u64 {
@@ -190,6 +243,9 @@ impl Tree {
 
     fn put(&mut self, key: &str, node: Node) {
         self.gone.remove(key);
+        if node.file.is_some() {
+            self.revisions.entry(key.to_owned()).or_default().push(node.clone());
+        }
         self.nodes.insert(key.to_owned(), node);
         self.changed(key);
     }

@@ -152,6 +152,9 @@ pub fn append_batch(
     bytes: &Bytes,
 ) -> Result<Value, Refusal> {
     check(bytes, arg.content_hash.as_ref()).map_err(route)?;
+    if arg.entries.len() > BATCH_MAX {
+        return Err(Refusal::BadInput("entries: at most 1000".to_owned()));
+    }
     if arg.entries.iter().map(|entry| entry.length).sum::<usize>() != bytes.len() {
         return Err(route(tag("length_mismatch")));
     }
@@ -208,6 +211,10 @@ pub fn finish_batch(
     arg.entries.iter().try_for_each(|entry| entry.commit.check())?;
     let mut entries = Vec::new();
     for entry in &arg.entries {
+        if account.faults.is_busy() {
+            entries.push(nest("failure", tag("too_many_write_operations")));
+            continue;
+        }
         entries.push(match finished(account, view, entry, &Bytes::new(), true) {
             Ok(metadata) => with("success", metadata),
             Err(error) => nest("failure", error),

@@ -51,7 +51,8 @@ impl View {
             return tree.key_of_id(path).ok_or_else(|| tag("not_found"));
         }
         if let Some(rev) = path.strip_prefix("rev:") {
-            return tree.key_of_rev(rev).ok_or_else(|| tag("not_found"));
+            let found = tree.revision(rev);
+            return found.map(|(key, _)| key.clone()).ok_or_else(|| tag("not_found"));
         }
         if names::check(path).is_err_and(|bad| bad == names::Bad::Malformed) {
             return Err(tag("malformed_path"));

@@ -96,6 +96,11 @@ fn downloads_are_by_path_id_or_rev_and_in_ranges() {
 }
 
 #[test]
+fn what_a_file_was_is_listed_and_restored() {
+    calls("revisions");
+}
+
+#[test]
 fn moves_copies_and_deletions_are_refused_with_the_right_words() {
     calls("names_changed");
 }

@@ -278,7 +278,48 @@ def downloads():
     dbx.files_create_folder_v2("/folder")
     assert refused(ApiError, dbx.files_download, "/folder").error.get_path().is_not_file()
     dbx.files_upload(b"other", "/a b\u00e9", mode=files.WriteMode.overwrite)
-    refused(ApiError, dbx.files_download, "rev:" + made.rev)
+    # What was replaced can still be had, until Dropbox forgets it.
+    assert len(dbx.files_download("rev:" + made.rev)[1].content) == 10240
+    wish("forget_revisions")
+    missing = refused(ApiError, dbx.files_download, "rev:" + made.rev).error.get_path()
+    assert missing.is_not_found()
+
+
+def revisions():
+    dbx = client()
+    first = dbx.files_upload(b"first", "/a", client_modified=datetime.datetime(2020, 1, 2))
+    mode = files.WriteMode.update(first.rev)
+    second = dbx.files_upload(b"second", "/a", mode=mode)
+    dbx.files_delete_v2("/a")
+    told = dbx.files_list_revisions("/A")
+    assert told.is_deleted and [it.rev for it in told.entries] == [second.rev, first.rev]
+    assert not told.has_more
+    told = dbx.files_list_revisions("/a", limit=1)
+    assert told.has_more and told.entries[0].rev == second.rev
+    told = dbx.files_list_revisions("/a", before_rev=second.rev)
+    assert [it.rev for it in told.entries] == [first.rev]
+    error = refused(ApiError, dbx.files_list_revisions, "/a", before_rev="0123456789").error
+    assert error.is_invalid_before_rev()
+    assert refused(ApiError, dbx.files_list_revisions, "/b").error.get_path().is_not_found()
+    listed = dbx.files_list_folder("", include_deleted=True).entries
+    assert [type(it) for it in listed] == [files.DeletedMetadata] and listed[0].name == "a"
+    assert dbx.files_list_folder("").entries == []
+    back = dbx.files_restore("/a", first.rev)
+    assert (back.size, back.client_modified) == (5, first.client_modified)
+    assert back.rev != first.rev and dbx.files_download("/a")[1].content == b"first"
+    assert not dbx.files_list_revisions("/a").is_deleted
+    error = refused(ApiError, dbx.files_restore, "/a", "0123456789").error
+    assert error.is_invalid_revision()
+    error = refused(ApiError, dbx.files_restore, "/b", first.rev).error
+    assert error.get_path_lookup().is_not_found()
+    # By id they follow a file through its names.
+    moved = dbx.files_move_v2("/a", "/c").metadata
+    told = dbx.files_list_revisions("/c")
+    assert [it.rev for it in told.entries] == [moved.rev]
+    told = dbx.files_list_revisions("/c", mode=files.ListRevisionsMode.id)
+    assert [it.rev for it in told.entries] == [moved.rev, back.rev]
+    dbx.files_create_folder_v2("/folder")
+    assert refused(ApiError, dbx.files_list_revisions, "/folder").error.get_path().is_not_file()
 
 
 def names_changed():
@@ -395,13 +436,22 @@ def concurrent():
     assert error.is_concurrent_session_invalid_offset()
     error = refused(ApiError, append, b"x" * 7, cursor(id, 0)).error
     assert error.is_concurrent_session_invalid_data_size()
-    append(b"c" * 5, cursor(id, 8 * MIB), close=True)
+    append(b"b" * 4 * MIB, cursor(id, 4 * MIB))
     commit = files.CommitInfo("/large")
     finish = dbx.files_upload_session_finish
     error = refused(ApiError, finish, b"", cursor(id, 8 * MIB + 5), commit).error
-    assert error.is_concurrent_session_missing_data()
-    append(b"b" * 4 * MIB, cursor(id, 4 * MIB))
+    assert error.is_concurrent_session_not_closed()
+    error = refused(ApiError, finish, b"x", cursor(id, 8 * MIB + 5), commit).error
+    assert error.is_concurrent_session_data_not_allowed()
     append(b"a" * 4 * MIB, cursor(id, 0))
+    # One whose answer was lost may be sent again.
+    append(b"a" * 4 * MIB, cursor(id, 0))
+    append(b"c" * 5, cursor(id, 8 * MIB), close=True)
+    assert refused(ApiError, append, b"x" * 4 * MIB, cursor(id, 0)).error.is_closed()
+    gap = dbx.files_upload_session_start(b"", session_type=kind).session_id
+    append(b"late", cursor(gap, 4 * MIB), close=True)
+    error = refused(ApiError, finish, b"", cursor(gap, 4 * MIB + 4), commit).error
+    assert error.is_concurrent_session_missing_data()
     made = finish(b"", cursor(id, 8 * MIB + 5), commit)
     assert made.size == 8 * MIB + 5
     whole = b"a" * 4 * MIB + b"b" * 4 * MIB + b"c" * 5
@@ -433,6 +483,24 @@ def session_batches():
     assert finished[0].get_success().path_display == "/one"
     assert finished[1].get_failure().get_lookup_failed().is_not_closed()
     assert finished[2].get_failure().get_lookup_failed().is_not_found()
+    # Each entry meets what is in its own way, and one that was refused may be finished later.
+    ids = dbx.files_upload_session_start_batch(3).session_ids
+    bytes = [piece(cursor(id, 0), 1, close=True) for id in ids]
+    dbx.files_upload_session_append_batch(b"abc", bytes)
+    wish({"busy_entries": 1})
+    wanted = [
+        entry(cursor(ids[0], 1), files.CommitInfo("/a")),
+        entry(cursor(ids[1], 1), files.CommitInfo("/one")),
+        entry(cursor(ids[2], 1), files.CommitInfo("/one", mode=files.WriteMode.overwrite)),
+    ]
+    finished = dbx.files_upload_session_finish_batch_v2(wanted).entries
+    assert finished[0].get_failure().is_too_many_write_operations()
+    assert finished[1].get_failure().get_path().get_conflict().is_file()
+    assert finished[2].is_success()
+    finished = dbx.files_upload_session_finish_batch_v2(wanted[:1]).entries
+    assert finished[0].get_success().size == 1
+    error = refused(ApiError, dbx.files_upload_session_append_batch, b"four", bytes).error
+    assert error.is_length_mismatch()
 
 
 def hashes():
