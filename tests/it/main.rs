@@ -27,6 +27,7 @@ mod moves;
 mod names;
 mod operations;
 mod paths;
+mod python;
 mod quota;
 mod renames;
 mod resolve;

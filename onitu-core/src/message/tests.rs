@@ -1,6 +1,8 @@
 use super::*;
 use crate::{Kind, Media};
 
+mod examples;
+
 fn state() -> State {
     State {
         content: Content {

@@ -3,13 +3,11 @@
 //! `sdk/calls.py` makes the calls. The client and what it needs are installed once, in the
 //! versions of `sdk/requirements.txt`, below the target directory.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use onitu_test_dropbox::Server;
-
-const REQUIREMENTS: &str = include_str!("sdk/requirements.txt");
+use onitu_test_python::python;
 
 fn run(command: &mut Command) {
     let output = command.output().expect("the program runs");
@@ -18,28 +16,9 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}\n{told}{wrong}", output.status);
 }
 
-/// Python with the client; made by the first test that needs it, while the others wait.
-fn python() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let lock = File::create(target.join("dropbox-sdk.lock")).expect("a lock");
-    lock.lock().expect("it is waited for");
-    let home = target.join("dropbox-sdk");
-    let (python, done) = (home.join("bin/python"), home.join("requirements.txt"));
-    if std::fs::read_to_string(&done).is_ok_and(|installed| installed == REQUIREMENTS) {
-        return python;
-    }
-    if home.exists() {
-        std::fs::remove_dir_all(&home).expect("an older one is removed");
-    }
-    run(Command::new("python3").args(["-m", "venv"]).arg(&home));
-    let wanted = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/requirements.txt");
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(wanted));
-    std::fs::write(done, REQUIREMENTS).expect("it is noted");
-    python
-}
-
 fn calls(name: &str) {
-    let python = python();
+    let wanted = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/requirements.txt");
+    let python = python("dropbox-sdk", &wanted);
     let server = Server::start().expect("a free port");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/calls.py");
     let mut command = Command::new(python);
