@@ -12,6 +12,10 @@ DRIVERS := -p onitu-driver-dropbox -p onitu-driver-s3 -p onitu-driver-sftp
 # What `onitu driver test` runs.
 SUITE := -p onitu-conformance
 
+# A driver as others write them: a package of its own, outside of the workspace.
+EXAMPLE := --locked --manifest-path docs/examples/opendal/Cargo.toml \
+	--target-dir "$${CARGO_TARGET_DIR:-target}/opendal"
+
 # Two real-process tests at once, as .config/nextest.toml says for nextest.
 THREADS := 2
 
@@ -19,7 +23,7 @@ THREADS := 2
 BIN ?= $(HOME)/.local/bin
 RELEASE := $${CARGO_TARGET_DIR:-target}/release
 
-.PHONY: help run test build install need need-tests format lint docs examples programs tests crashes demo-clean
+.PHONY: help run test build install need need-tests format lint docs examples driver programs tests crashes demo-clean
 
 help:
 	@echo "make run         install what is missing, build, keep demo/laptop and demo/nas in step"
@@ -27,7 +31,7 @@ help:
 	@echo "make install     install what is missing, build, put the programs into $(BIN) (BIN=…)"
 	@echo "make crashes     random edits while processes are killed: ROUNDS=200 SEED=… (see docs/testing.md)"
 	@echo "make demo-clean  remove what make run made: demo/ and state/"
-	@echo "Steps of make test: need-tests format lint docs examples programs tests"
+	@echo "Steps of make test: need-tests format lint docs examples driver programs tests"
 
 run: need
 	@echo "building (a few minutes the first time)"
@@ -40,7 +44,7 @@ build: need
 install: build
 	install -D -t "$(BIN)" "$(RELEASE)"/onitu{,-core,-referee,-conformance,-driver-{local,dropbox,s3,sftp}}
 
-test: need-tests format lint docs examples programs tests
+test: need-tests format lint docs examples driver programs tests
 
 need:
 	@xtask/need cc=gcc,libc6-dev redis-server=redis-server
@@ -53,6 +57,7 @@ need-tests: need
 
 format:
 	cargo fmt --all --check
+	cargo fmt --manifest-path docs/examples/opendal/Cargo.toml --check
 
 lint:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -63,6 +68,12 @@ docs:
 
 examples:
 	cargo test --locked --workspace --doc --quiet
+
+# The example of a driver, compiled and linted in one go: Clippy as the compiler of this one package,
+# so that its two hundred dependencies are compiled once. `tests/it/opendal.rs` runs the program.
+driver:
+	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" \
+		cargo test $(EXAMPLE) --quiet
 
 # Real-process tests start these; cargo builds no other package's programs for a test. Together with
 # the tests, so that both use one build of every dependency.

@@ -25,6 +25,7 @@ mod mix;
 mod mounted;
 mod moves;
 mod names;
+mod opendal;
 mod operations;
 mod paths;
 mod python;

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 /// What is made and not written: builds, repositories, demonstrations.
 const MADE: [&str; 4] = ["target", ".git", "state", "demo"];
-/// The same in the directory of the fuzz targets.
-const FUZZED: [&str; 3] = ["fuzz/target", "fuzz/corpus", "fuzz/artifacts"];
+/// The same in packages outside of the workspace.
+const MADE_BELOW: [&str; 4] =
+    ["docs/examples/opendal/target", "fuzz/target", "fuzz/corpus", "fuzz/artifacts"];
 
 /// A text file of the house.
 pub struct File {
@@ -37,7 +38,7 @@ pub fn all() -> Vec<File> {
             let name = entry.file_name();
             // Only at the top: a module may be called `state`. In a second work tree `.git` is a file.
             let is_made = directory == root() && MADE.iter().any(|made| name == *made);
-            if is_made || FUZZED.iter().any(|made| path == root().join(made)) {
+            if is_made || MADE_BELOW.iter().any(|made| path == root().join(made)) {
                 continue;
             }
             if entry.file_type().unwrap().is_dir() {

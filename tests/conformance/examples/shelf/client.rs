@@ -1,8 +1,13 @@
 //! Stands for the client of your service: keys with bytes and a version each, written if the
-//! version is still the expected one, and a log of changes. This one lives in the process, so that
-//! the example runs anywhere; yours sends requests, and its calls are `async`.
+//! version is still the expected one, and a log of changes. This one keeps a shelf in a file of this
+//! machine, so that the example runs anywhere; yours sends requests, and its calls are `async`.
+//!
+//! The file has a line of JSON for each change, key, version and size, and then the bytes. An empty
+//! file is an empty shelf.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onitu_plug::Bytes;
@@ -22,6 +27,8 @@ pub enum Refusal {
     Conflict,
     /// It doesn't know the upload any more.
     NoUpload,
+    /// It has no room.
+    Full,
 }
 
 /// What is listed: a key, or all keys with a prefix up to the next `/`.
@@ -39,8 +46,8 @@ pub struct Client {
     last: Arc<watch::Sender<u64>>,
 }
 
-#[derive(Default)]
 struct Shelf {
+    file: File,
     objects: BTreeMap<String, (Bytes, u64)>,
     uploads: BTreeMap<u64, Vec<u8>>,
     log: VecDeque<(u64, String)>,
@@ -48,17 +55,24 @@ struct Shelf {
 }
 
 impl Client {
-    /// Builds a new, empty shelf. Done by people, never by the driver.
+    /// Builds a new, empty shelf. Done by people (`touch NAME`), never by the driver.
     #[allow(dead_code, reason = "the driver never builds shelves, its tests do")]
-    pub fn build(name: &str) {
-        let client = Self { shelf: Arc::default(), last: Arc::new(watch::Sender::new(0)) };
-        SHELVES.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), client);
+    pub fn build(name: &str) -> io::Result<()> {
+        File::create_new(name).map(drop)
     }
 
     /// Connects to a shelf that is there.
     pub fn open(name: &str) -> Result<Self, Refusal> {
-        let shelves = SHELVES.lock().unwrap_or_else(PoisonError::into_inner);
-        shelves.get(name).cloned().ok_or(Refusal::NoShelf)
+        let mut shelves = SHELVES.lock().unwrap_or_else(PoisonError::into_inner);
+        // A second connection of this process sees what the first one does.
+        if let Some(client) = shelves.get(name) {
+            return Ok(client.clone());
+        }
+        let shelf = Shelf::read(name).map_err(|_| Refusal::NoShelf)?;
+        let last = Arc::new(watch::Sender::new(shelf.numbers));
+        let client = Self { shelf: Arc::new(Mutex::new(shelf)), last };
+        shelves.insert(name.to_owned(), client.clone());
+        Ok(client)
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut Shelf) -> R) -> R {
@@ -109,7 +123,7 @@ impl Client {
                 return Err(Refusal::Conflict);
             }
             let bytes = shelf.uploads.remove(&upload).ok_or(Refusal::NoUpload)?;
-            let version = shelf.note(key);
+            let version = shelf.note(key, Some(&bytes))?;
             shelf.objects.insert(key.to_owned(), (bytes.into(), version));
             Ok(version)
         })?;
@@ -123,8 +137,9 @@ impl Client {
             None => Ok(None),
             Some((_, version)) if *version != expect => Err(Refusal::Conflict),
             Some(_) => {
+                let change = shelf.note(key, None)?;
                 shelf.objects.remove(key);
-                Ok(Some(shelf.note(key)))
+                Ok(Some(change))
             }
         })?;
         change.map(|change| self.last.send_replace(change));
@@ -174,12 +189,44 @@ impl Client {
 }
 
 impl Shelf {
-    fn note(&mut self, key: &str) -> u64 {
-        self.numbers += 1;
-        self.log.push_back((self.numbers, key.to_owned()));
+    /// Reads a shelf's file; what was being written when the power failed is not there.
+    fn read(name: &str) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).append(true).open(name)?;
+        let mut objects = BTreeMap::new();
+        let mut numbers = 0;
+        let (mut reader, mut line) = (BufReader::new(&file), String::new());
+        while reader.read_line(&mut line)? > 0 {
+            let read = serde_json::from_str::<(String, u64, Option<usize>)>(&line);
+            let Ok((key, version, size)) = read else { break };
+            let mut bytes = vec![0; size.unwrap_or(0)];
+            if io::Read::read_exact(&mut reader, &mut bytes).is_err() {
+                break;
+            }
+            match size {
+                Some(_) => objects.insert(key, (bytes.into(), version)),
+                None => objects.remove(&key),
+            };
+            numbers = version;
+            line.clear();
+        }
+        Ok(Self { file, objects, uploads: BTreeMap::new(), log: VecDeque::new(), numbers })
+    }
+
+    /// Writes down what a key holds from now on, and tells the number of the change.
+    fn note(&mut self, key: &str, bytes: Option<&[u8]>) -> Result<u64, Refusal> {
+        let version = self.numbers + 1;
+        let mut line = serde_json::json!([key, version, bytes.map(<[u8]>::len)]).to_string();
+        line.push('\n');
+        let all = [line.as_bytes(), bytes.unwrap_or_default()].concat();
+        self.file
+            .write_all(&all)
+            .and_then(|()| self.file.sync_data())
+            .map_err(|_| Refusal::Full)?;
+        self.numbers = version;
+        self.log.push_back((version, key.to_owned()));
         if self.log.len() > LOG_MAX {
             self.log.pop_front();
         }
-        self.numbers
+        Ok(version)
     }
 }

@@ -1,3 +1,4 @@
+// --- begin
 //! The driver: the calls of the trait, in calls of the service.
 
 use onitu_plug::{
@@ -15,7 +16,6 @@ const PAGE_ITEMS: usize = 1_000;
 // --- options
 /// What stands in `[services.NAME]`.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Options {
     shelf: String,
 }
@@ -40,12 +40,87 @@ fn manifest() -> Manifest {
         protocol: onitu_plug::PROTOCOL_VERSION,
         options: vec![OptionSpec {
             name: "shelf".to_owned(),
-            kind: OptionKind::Text,
+            kind: OptionKind::File,
             required: true,
             default: None,
-            help: "The shelf's name.".to_owned(),
+            help: "The shelf's file.".to_owned(),
         }],
         abilities: ABILITIES,
+    }
+}
+// --- words
+/// The one place where the service's refusals become faults.
+fn fault(name: &str, refusal: Refusal) -> Fault {
+    match refusal {
+        Refusal::NoShelf => Fault::new(
+            FaultKind::Unavailable,
+            format!("there is no shelf `{name}`: build it, or correct `shelf`"),
+        ),
+        Refusal::Conflict => {
+            Fault::new(FaultKind::Changed, format!("`{name}` has another version"))
+        }
+        Refusal::NoUpload => {
+            Fault::new(FaultKind::Unavailable, format!("the upload of `{name}` was forgotten"))
+        }
+        Refusal::Full => Fault::new(FaultKind::Full, format!("no room for `{name}`")),
+    }
+}
+
+fn refused(path: &Path, kind: FaultKind) -> Fault {
+    Fault::new(kind, format!("`{path}` is not what was expected ({kind:?})"))
+}
+
+fn unsupported(message: &str) -> Fault {
+    Fault::new(FaultKind::Unsupported, message)
+}
+
+/// A version identifies a state, so its hash is the tag.
+fn tag_of(version: u64) -> Tag {
+    Tag::of(&version.to_le_bytes())
+}
+
+fn file(size: u64, version: u64) -> State {
+    // Neither mtime nor executable bit; the checksum is found out by whoever reads.
+    let content = Content { kind: Kind::File, size, ..Content::DIRECTORY };
+    State { content, tag: tag_of(version) }
+}
+
+/// All directories are alike: keys have a prefix in common, that is all.
+fn directory() -> State {
+    State { content: Content::DIRECTORY, tag: Tag::of(b"directory") }
+}
+
+fn prefix(path: &Path) -> String {
+    if path.is_root() { String::new() } else { format!("{path}/") }
+}
+
+/// Whether the path belongs to Onitu itself, wherever it came from.
+fn is_own(path: &Path) -> bool {
+    path.as_str().split('/').next() == Some(".onitu")
+}
+
+fn found(prefix: &str, item: Item) -> Option<Found> {
+    let (key, state) = match item {
+        Item::Key(key, size, version) => (key, file(size, version)),
+        Item::Prefix(key) => (key, directory()),
+    };
+    let name = key.strip_prefix(prefix).unwrap_or(&key).to_owned();
+    match Path::new(&key) {
+        Ok(path) if is_own(&path) => None,
+        Ok(_) => Some(Found::Entry { name, state }),
+        Err(error) => {
+            let fault = Fault::new(FaultKind::InvalidName, error.to_string());
+            Some(Found::Problem { name, fault })
+        }
+    }
+}
+
+/// Says that there is no watch any more, however it ended.
+struct Unset<'a>(&'a watch::Sender<Option<u64>>);
+
+impl Drop for Unset<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(None);
     }
 }
 // --- plug
@@ -244,79 +319,5 @@ impl Sink for ShelfSink {
 impl Drop for ShelfSink {
     fn drop(&mut self) {
         self.client.abort(self.upload);
-    }
-}
-// --- words
-/// The one place where the service's refusals become faults.
-fn fault(name: &str, refusal: Refusal) -> Fault {
-    match refusal {
-        Refusal::NoShelf => Fault::new(
-            FaultKind::Unavailable,
-            format!("there is no shelf `{name}`: build it, or correct `shelf`"),
-        ),
-        Refusal::Conflict => {
-            Fault::new(FaultKind::Changed, format!("`{name}` has another version"))
-        }
-        Refusal::NoUpload => {
-            Fault::new(FaultKind::Unavailable, format!("the upload of `{name}` was forgotten"))
-        }
-    }
-}
-
-fn refused(path: &Path, kind: FaultKind) -> Fault {
-    Fault::new(kind, format!("`{path}` is not what was expected ({kind:?})"))
-}
-
-fn unsupported(message: &str) -> Fault {
-    Fault::new(FaultKind::Unsupported, message)
-}
-
-/// A version identifies a state, so its hash is the tag.
-fn tag_of(version: u64) -> Tag {
-    Tag::of(&version.to_le_bytes())
-}
-
-fn file(size: u64, version: u64) -> State {
-    // Neither mtime nor executable bit; the checksum is found out by whoever reads.
-    let content = Content { kind: Kind::File, size, ..Content::DIRECTORY };
-    State { content, tag: tag_of(version) }
-}
-
-/// All directories are alike: keys have a prefix in common, that is all.
-fn directory() -> State {
-    State { content: Content::DIRECTORY, tag: Tag::of(b"directory") }
-}
-
-fn prefix(path: &Path) -> String {
-    if path.is_root() { String::new() } else { format!("{path}/") }
-}
-
-/// Whether the path belongs to Onitu itself, wherever it came from.
-fn is_own(path: &Path) -> bool {
-    path.as_str().split('/').next() == Some(".onitu")
-}
-
-fn found(prefix: &str, item: Item) -> Option<Found> {
-    let (key, state) = match item {
-        Item::Key(key, size, version) => (key, file(size, version)),
-        Item::Prefix(key) => (key, directory()),
-    };
-    let name = key.strip_prefix(prefix).unwrap_or(&key).to_owned();
-    match Path::new(&key) {
-        Ok(path) if is_own(&path) => None,
-        Ok(_) => Some(Found::Entry { name, state }),
-        Err(error) => {
-            let fault = Fault::new(FaultKind::InvalidName, error.to_string());
-            Some(Found::Problem { name, fault })
-        }
-    }
-}
-
-/// Says that there is no watch any more, however it ended.
-struct Unset<'a>(&'a watch::Sender<Option<u64>>);
-
-impl Drop for Unset<'_> {
-    fn drop(&mut self) {
-        self.0.send_replace(None);
     }
 }
