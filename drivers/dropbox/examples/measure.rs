@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p onitu-driver-dropbox --example measure [MS]` prints one line per run; each
 //! call takes so many milliseconds longer. The CPU time is that of driver and server together:
-//! both are in this process. `docs/drivers/dropbox.md` has figures.
+//! both are in this process.
 
 use std::sync::Arc;
 

@@ -46,6 +46,8 @@ pub fn install(template: Template) -> Result<(), Fault> {
 pub struct Installed {
     storage: Result<Storage, Fault>,
     process: Result<Arc<Process>, Fault>,
+    /// The second connection: kept, since opening one may be dear where there are thousands of edits.
+    hand: tokio::sync::OnceCell<Remote>,
 }
 
 /// A storage of its own, made by a [`Template`]. What is no folder stays when this is dropped.
@@ -139,8 +141,8 @@ impl Installed {
     }
 
     /// A second connection, for edits where there is no other way.
-    async fn hand(&self) -> Result<Remote, Fault> {
-        self.connect(true).await
+    async fn hand(&self) -> Result<&Remote, Fault> {
+        self.hand.get_or_try_init(|| self.connect(true)).await
     }
 }
 
@@ -152,7 +154,7 @@ impl Subject for Installed {
         let made = tokio::task::spawn_blocking(move || Storage::make(&template)).await;
         let storage =
             made.unwrap_or_else(|error| Err(Fault::new(FaultKind::Bug, error.to_string())));
-        Self { storage, process: Remote::start() }
+        Self { storage, process: Remote::start(), hand: tokio::sync::OnceCell::new() }
     }
 
     fn options(&self) -> Value {
@@ -188,28 +190,28 @@ impl Subject for Installed {
     async fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Fault> {
         match self.yard() {
             Some(yard) => yard.write(path, bytes),
-            None => through::write(&self.hand().await?, path, bytes).await,
+            None => through::write(self.hand().await?, path, bytes).await,
         }
     }
 
     async fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), Fault> {
         match self.yard() {
             Some(yard) => yard.append(path, bytes),
-            None => through::append(&self.hand().await?, path, bytes).await,
+            None => through::append(self.hand().await?, path, bytes).await,
         }
     }
 
     async fn remove(&self, path: &Path) -> Result<(), Fault> {
         match self.yard() {
             Some(yard) => yard.remove(path),
-            None => through::remove(&self.hand().await?, path).await,
+            None => through::remove(self.hand().await?, path).await,
         }
     }
 
     async fn rename(&self, from: &Path, to: &Path) -> Result<(), Fault> {
         match self.yard() {
             Some(yard) => yard.rename(from, to),
-            None => through::rename(&self.hand().await?, from, to).await,
+            None => through::rename(self.hand().await?, from, to).await,
         }
     }
 
@@ -223,7 +225,7 @@ impl Subject for Installed {
     async fn symlink(&self, path: &Path, target: &str) -> Result<(), Fault> {
         match self.yard() {
             Some(yard) => yard.symlink(path, target),
-            None => through::symlink(&self.hand().await?, path, target).await,
+            None => through::symlink(self.hand().await?, path, target).await,
         }
     }
 
@@ -235,7 +237,7 @@ impl Subject for Installed {
     ) -> Result<(), Fault> {
         match self.yard() {
             Some(yard) => yard.set_attributes(path, mtime_ns, executable),
-            None => through::set_attributes(&self.hand().await?, path, mtime_ns, executable).await,
+            None => through::set_attributes(self.hand().await?, path, mtime_ns, executable).await,
         }
     }
 

@@ -37,6 +37,10 @@ fn bytes(hexadecimal: &str) -> Vec<u8> {
     digits.chunks(2).map(pair).collect()
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
 /// What the example is once it was read as its type and written again.
 fn again<T: serde::Serialize + serde::de::DeserializeOwned>(example: &Example<'_>) -> String {
     let shown = |error: &dyn std::fmt::Display| format!("{error}, in {}", example.text);
@@ -46,7 +50,7 @@ fn again<T: serde::Serialize + serde::de::DeserializeOwned>(example: &Example<'_
         return serde_json::to_value(&read).unwrap().to_string();
     }
     let read: T = decode(&bytes(&example.text)).unwrap_or_else(|it| panic!("{}", shown(&it)));
-    encode(&read).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&encode(&read))
 }
 
 #[test]
@@ -56,7 +60,7 @@ fn every_example_of_the_protocol_is_read_and_written_as_it_stands_there() {
         let again = match (example.language, example.type_name) {
             ("hex", "Record") => {
                 let record = Record::unpack(&bytes(&example.text)).unwrap();
-                record.pack().iter().map(|byte| format!("{byte:02x}")).collect()
+                hexadecimal(&record.pack())
             }
             ("json" | "hex", "Action") => again::<Action>(example),
             ("json" | "hex", "Answer") => again::<Answer>(example),
