@@ -34,5 +34,5 @@ MANIFEST: dict[str, Any] = {
     "abilities": ABILITIES,
 }
 
-NOT_SUPPORTED = ("at", "max_change", "verify_s", "limit", "limits")
+NOT_SUPPORTED = ("at", "max_change", "verify_s", "limit")
 """What any service may have, and this driver doesn't do: better refused than passed over."""
