@@ -11,6 +11,7 @@ use onitu_core::{Checksum, Content, Fault, FaultKind, Kind, Path, State, Tag};
 use tokio::sync::Notify;
 
 use crate::hints::Hint;
+use crate::implied;
 use crate::plug::Plug;
 use crate::read::{checksum, read_whole};
 use crate::service::Shared;
@@ -23,9 +24,10 @@ mod ignored;
 pub(crate) async fn carry_out<P: Plug>(
     shared: &Arc<Shared<P>>,
     puller: &Puller,
-    order: Order,
+    mut order: Order,
     overtaken: &Notify,
 ) {
+    order.action = implied::as_shown(order.action);
     let claim = shared.claims.claim(&order.path).await;
     tracing::trace!(service = %shared.id, ?order, "begun");
     let carrier = Carrier { shared, puller, order: &order, overtaken };
@@ -222,13 +224,21 @@ impl<P: Plug> Carrier<'_, P> {
         if here.checksum != content.checksum {
             return Ok(None);
         }
-        let mut state = if here.same_attributes(content) {
+        let mut state = if self.has_attributes(&here, content) {
             state
         } else {
             self.plug().set_attributes(path, state.tag, content).await?
         };
         state.content.learn(&here);
         Ok(Some(state))
+    }
+
+    /// Whether what is here has the attributes of `wanted`, as far as the service keeps any.
+    fn has_attributes(&self, here: &Content, wanted: &Content) -> bool {
+        let abilities = &self.shared.abilities;
+        here.kind != Kind::File
+            || ((!abilities.mtime || here.mtime_ns == wanted.mtime_ns)
+                && (!abilities.executable || here.executable == wanted.executable))
     }
 
     async fn rename(
@@ -251,7 +261,7 @@ impl<P: Plug> Carrier<'_, P> {
             self.shared.hints.tell(from.clone(), Hint::Changed);
         }
         let mut state = renamed?;
-        if !state.content.same_attributes(content) {
+        if !self.has_attributes(&state.content, content) {
             state = self.plug().set_attributes(path, state.tag, content).await?;
         }
         self.look_at_parent(expect);

@@ -12,6 +12,7 @@ pub mod exercise;
 mod filter;
 mod forward;
 mod hints;
+mod implied;
 mod limited;
 mod look;
 mod media;

@@ -17,6 +17,7 @@ use onitu_core::{
 use crate::brake::Manner;
 use crate::claim::Claim;
 use crate::hints::Hint;
+use crate::implied;
 use crate::media::has_untold_type;
 use crate::plug::Plug;
 use crate::read::{read_head, read_whole};
@@ -35,6 +36,8 @@ struct Finding {
     known: Option<Tag>,
     /// Whether that is from what was announced and isn't recorded yet.
     is_announced: bool,
+    /// It is a directory that the storage doesn't show, because nothing is in it any more.
+    is_unshown: bool,
     hint: Hint,
     /// What is there now.
     state: Option<State>,
@@ -113,7 +116,11 @@ async fn find<P: Plug>(
             let state = shared.plug.look(&path).await;
             let known = shared.known_tag(&path, announced, record.as_ref());
             let is_announced = announced.is_some();
-            (Finding { path, claim, record, known, is_announced, hint, state: None }, state)
+            let is_unshown = false;
+            (
+                Finding { path, claim, record, known, is_announced, is_unshown, hint, state: None },
+                state,
+            )
         })
         .buffered(LOOKS_AT_ONCE);
     while let Some((mut finding, state)) = looks.next().await {
@@ -135,7 +142,12 @@ async fn find<P: Plug>(
             state = Ok(None);
         }
         match state {
-            Ok(state) => {
+            Ok(mut state) => {
+                if state.is_none() && implied::is_meant(finding.known) {
+                    // What it may have held is told of by itself.
+                    finding.is_unshown = finding.record.as_ref().is_none_or(|record| !record.gone);
+                    state = finding.is_unshown.then(implied::state);
+                }
                 if state.is_none() {
                     mended(shared, &finding.path);
                 }
@@ -227,7 +239,8 @@ async fn announce_findings<P: Plug>(
                 let is_directory = state.content.kind == Kind::Directory;
                 let was_directory =
                     finding.record.as_ref().is_some_and(|r| r.content.kind == Kind::Directory);
-                if is_directory && known.is_none() || was_directory && !is_directory {
+                let is_unshown = finding.is_unshown;
+                if is_directory && known.is_none() || was_directory && !is_directory || is_unshown {
                     looked.trees.push(finding.path.clone());
                 }
                 seen.push((finding, state));

@@ -178,6 +178,7 @@ pub trait Plug: Sized + Send + Sync + 'static {
 
     /// Makes a directory where `expect` stands; its parents too.
     ///
+    /// - Never asked of a storage that keeps no empty directories: the runtime makes up for it.
     /// - A directory that is there already is fine and its state is told.
     /// - Another state than `expect` is `Changed`, and left alone.
     fn make_directory(
@@ -187,7 +188,7 @@ pub trait Plug: Sized + Send + Sync + 'static {
     ) -> impl Future<Output = Result<State, Fault>> + Send;
 
     /// Sets mtime and the executable bit of the file whose tag is `expect`, and tells its new
-    /// state.
+    /// state. Only asked of a storage that keeps one of them.
     fn set_attributes(
         &self,
         path: &Path,

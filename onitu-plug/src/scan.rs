@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::brake::Manner;
 use crate::hints::Hint;
+use crate::implied;
 use crate::look::{LOOK_MAX, look_at};
 use crate::plug::{Found, Plug};
 use crate::service::Shared;
@@ -281,6 +282,10 @@ fn compare<P: Plug>(
             continue;
         }
         if let Some(tag) = known_tag(&path, record) {
+            if implied::is_meant(Some(tag)) {
+                stack.push(path);
+                continue;
+            }
             // Of what was announced since, the record says nothing.
             let is_recorded = record.filter(|_| !announced.contains_key(&path));
             if is_recorded.is_none_or(|record| record.content.kind == Kind::Directory) {

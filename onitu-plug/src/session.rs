@@ -21,6 +21,7 @@ use crate::claim::Claims;
 use crate::control::{UnderWay, control};
 use crate::filter::Filter;
 use crate::hints::Hints;
+use crate::implied::Implied;
 use crate::limited::Limited;
 use crate::mount::Mounted;
 use crate::orders::Orders;
@@ -100,7 +101,7 @@ async fn begin<P, F>(
     post: &Post,
     connect: &impl Fn(Setting) -> F,
     epoch: &mut u64,
-) -> Result<Session<Mounted<Twins<Limited<P>>>>, Fault>
+) -> Result<Session<Mounted<Twins<Implied<Limited<P>>>>>, Fault>
 where
     P: Plug,
     F: Future<Output = Result<P, Fault>> + Send,
@@ -127,7 +128,7 @@ where
         state_dir: state_dir(&post.service)?,
     };
     let limited = Limited::over(connect(setting).await?, post.service.limit());
-    let plug = Mounted::over(Twins::over(limited), post.service.at());
+    let plug = Mounted::over(Twins::over(Implied::over(limited)), post.service.at());
     Ok(Session::new(post, plug, *epoch, (incarnation, filter)))
 }
 

@@ -23,7 +23,15 @@ type Settler = oneshot::Sender<()>;
 /// The watch of one connection.
 #[derive(Default)]
 pub(crate) struct Watch {
-    set: Mutex<Set>,
+    turn: Mutex<Turn>,
+}
+
+/// One that is dropped ends when its task gets round to it, perhaps after the next has begun: each
+/// has a number, and only the last one's end counts.
+#[derive(Default)]
+struct Turn {
+    number: u64,
+    set: Set,
 }
 
 /// Whether a watch is set.
@@ -37,18 +45,39 @@ enum Set {
 }
 
 /// Says that there is no watch any more, if it is dropped.
-struct Unset<'a>(&'a Watch, &'a Feed);
+struct Unset<'a> {
+    watch: &'a Watch,
+    feed: &'a Feed,
+    number: u64,
+    then: Set,
+}
 
 impl Drop for Unset<'_> {
     fn drop(&mut self) {
-        *self.0.set() = Set::Unset;
-        self.1.ignore();
+        let mut turn = self.watch.turn();
+        if turn.number == self.number {
+            turn.set = std::mem::take(&mut self.then);
+            self.feed.ignore();
+        }
     }
 }
 
 impl Watch {
-    fn set(&self) -> MutexGuard<'_, Set> {
-        self.set.lock().unwrap_or_else(PoisonError::into_inner)
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin<'a>(
+        &'a self,
+        feed: &'a Feed,
+        hints: &Hints,
+        settlers: mpsc::Sender<Settler>,
+    ) -> Unset<'a> {
+        let mut turn = self.turn();
+        turn.number += 1;
+        turn.set = Set::Told(settlers);
+        feed.listen(hints);
+        Unset { watch: self, feed, number: turn.number, then: Set::Unset }
     }
 
     /// Tells `hints` of all changes until dropped.
@@ -59,25 +88,22 @@ impl Watch {
         hints: Hints,
     ) -> Result<(), Fault> {
         let (settlers, waiting) = mpsc::channel(SETTLERS_MAX);
-        *self.set() = Set::Told(settlers);
-        let unset = Unset(self, feed);
-        feed.listen(&hints);
+        let mut unset = self.begin(feed, &hints, settlers);
         let ended = follow(folder, feed, waiting).await;
-        drop(unset);
-        *self.set() = Set::Broken;
+        unset.then = Set::Broken;
         ended
     }
 
     /// Returns when everything is told that was changed before.
     pub(crate) async fn settle(&self) -> Result<(), Fault> {
-        let set = self.set().clone();
+        let set = self.turn().set.clone();
         if let Set::Told(settlers) = set {
             let (done, told) = oneshot::channel();
             if settlers.send(done).await.is_ok() && told.await.is_ok() {
                 return Ok(());
             }
         }
-        match &*self.set() {
+        match self.turn().set {
             Set::Broken => Err(Fault::new(FaultKind::Unavailable, "the watch has ended")),
             Set::Unset | Set::Told(_) => Ok(()),
         }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::Progress;
 use super::read::Reader;
 use crate::hints::Hint;
+use crate::implied;
 use crate::look::note_fault;
 use crate::plug::Plug;
 use crate::service::Shared;
@@ -132,6 +133,7 @@ async fn look_at_all<P: Plug>(
         while let Some((held, state)) = looks.next().await {
             let finding = match state {
                 Ok(state) if state.map(|it| it.tag) == Some(held.tag) => Ok(None),
+                Ok(None) if implied::is_meant(Some(held.tag)) => Ok(None),
                 Ok(_) => differs(shared, &held.path).await,
                 Err(fault) => Err(fault),
             };

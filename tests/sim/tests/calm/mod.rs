@@ -43,10 +43,15 @@ impl Calm {
 
     /// The same, each changed by `option` before it is registered.
     pub async fn with(services: usize, option: impl Fn(&mut Service)) -> Self {
+        Self::over((0..services).map(|_| MemoryService::new()).collect(), option).await
+    }
+
+    /// The same over these storages.
+    pub async fn over(services: Vec<MemoryService>, option: impl Fn(&mut Service)) -> Self {
         clock::simulate(BEGIN_MS);
         let store = MemoryStore::new();
         let bus = MemoryBus::new(1);
-        let registered = (1..).take(services).map(|number| {
+        let registered = (1..).take(services.len()).map(|number| {
             let mut service = Service {
                 id: ServiceId(number),
                 name: format!("s{number}"),
@@ -67,7 +72,6 @@ impl Calm {
             let Err(error) = referee.run().await;
             panic!("the referee ended: {error}");
         });
-        let services = (0..services).map(|_| MemoryService::new()).collect();
         let mut calm =
             Self { store, bus, services, registry, drivers: Vec::new(), _referee: referee };
         for number in 0..calm.services.len() {
