@@ -164,13 +164,13 @@ async fn an_edit_in_the_last_instant_is_never_lost() {
             let _ = has_replaced.send(());
         }
     }
-    let last = user.join().expect("the user is done");
+    let rounds = user.join().expect("the user is done");
     let mut kept: Vec<Vec<u8>> = home.trash().into_iter().map(|(_, bytes)| bytes).collect();
     let names = home.names("").await;
     kept.extend(names.iter().filter(|name| *name != "f").map(|name| home.bytes(name)));
     assert_eq!(kept.len(), replaced, "{names:?}");
     assert!(replaced > 0, "no replacement ever succeeded");
     kept.push(home.bytes("f"));
-    assert!(kept.iter().any(|last| last == text(last).as_bytes()), "the last edit was lost");
+    assert!(kept.iter().any(|last| last == text(rounds).as_bytes()), "the last edit was lost");
     home.assert_clean();
 }
