@@ -80,81 +80,71 @@ impl Options {
     }
 }
 
-/// Name, options and abilities of this driver.
-pub(crate) fn manifest() -> Manifest {
-    let option = |name: &str, kind, required, default: Option<String>, help: &str| OptionSpec {
+fn option(name: &str, kind: OptionKind, help: &str) -> OptionSpec {
+    OptionSpec {
         name: name.to_owned(),
         kind,
-        required,
-        default,
+        required: false,
+        default: None,
         help: help.to_owned(),
-    };
+    }
+}
+
+fn options() -> Vec<OptionSpec> {
+    use OptionKind::{File, Integer, Secret, Text};
+    let needed = |name, help| OptionSpec { required: true, ..option(name, Text, help) };
+    let port = option("port", Integer, "The server's port for SSH.");
+    vec![
+        needed("host", "The server's name or address."),
+        OptionSpec { default: Some(PORT.to_string()), ..port },
+        needed("user", "Who logs in on the server."),
+        needed(
+            "root",
+            "The folder on the server. It must exist; Onitu keeps its own files in `.onitu` inside \
+             it.",
+        ),
+        option(
+            "private_key",
+            File,
+            "The file of the key to log in with; without it the keys of ssh-agent and those in \
+             `~/.ssh` are tried.",
+        ),
+        option(
+            "password",
+            Secret,
+            "The password to log in with; with `private_key`, also the one the key is encrypted \
+             with.",
+        ),
+        option(
+            "known_hosts",
+            File,
+            "The file of the host keys that are trusted; `~/.ssh/known_hosts` and \
+             `/etc/ssh/ssh_known_hosts` if not given.",
+        ),
+        option(
+            "watch_command",
+            Text,
+            "A program that is run on the server, in `root`, and prints one changed path a line: \
+             changes are then seen at once. `inotifywait` stands for that program of \
+             `inotify-tools` with the right options.",
+        ),
+        option(
+            "hash_command",
+            Text,
+            "A program that is run on the server and prints the SHA-1 of its input, as `sha1sum` \
+             does: of a large file that has changed, only what differs is then sent.",
+        ),
+    ]
+}
+
+/// Name, options and abilities of this driver.
+pub(crate) fn manifest() -> Manifest {
     Manifest {
         name: "sftp".to_owned(),
         description: "A folder of another machine, reached by SSH".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: PROTOCOL_VERSION,
-        options: vec![
-            option("host", OptionKind::Text, true, None, "The server's name or address."),
-            option(
-                "port",
-                OptionKind::Integer,
-                false,
-                Some(PORT.to_string()),
-                "The server's port for SSH.",
-            ),
-            option("user", OptionKind::Text, true, None, "Who logs in on the server."),
-            option(
-                "root",
-                OptionKind::Text,
-                true,
-                None,
-                "The folder on the server. It must exist; Onitu keeps its own files in `.onitu` \
-                 inside it.",
-            ),
-            option(
-                "private_key",
-                OptionKind::File,
-                false,
-                None,
-                "The file of the key to log in with; without it the keys of ssh-agent and those \
-                 in `~/.ssh` are tried.",
-            ),
-            option(
-                "password",
-                OptionKind::Secret,
-                false,
-                None,
-                "The password to log in with; with `private_key`, also the one the key is \
-                 encrypted with.",
-            ),
-            option(
-                "known_hosts",
-                OptionKind::File,
-                false,
-                None,
-                "The file of the host keys that are trusted; `~/.ssh/known_hosts` and \
-                 `/etc/ssh/ssh_known_hosts` if not given.",
-            ),
-            option(
-                "watch_command",
-                OptionKind::Text,
-                false,
-                None,
-                "A program that is run on the server, in `root`, and prints one changed path a \
-                 line: changes are then seen at once. `inotifywait` stands for that program of \
-                 `inotify-tools` with the right options.",
-            ),
-            option(
-                "hash_command",
-                OptionKind::Text,
-                false,
-                None,
-                "A program that is run on the server and prints the SHA-1 of its input, as \
-                 `sha1sum` does: of a large file that has changed, only what differs is then \
-                 sent.",
-            ),
-        ],
+        options: options(),
         abilities: Abilities {
             rename: true,
             mtime: true,
