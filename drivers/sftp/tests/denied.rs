@@ -152,6 +152,8 @@ async fn an_edit_within_the_second_of_the_last_round_is_not_missed() {
         }
     };
     tokio::select! {
+        // The watch is set before anything is done.
+        biased;
         end = plug.watch(hints.clone()) => panic!("the watch ended: {end:?}"),
         done = timeout(Duration::from_mins(2), edits) => done.expect("each edit to be seen"),
     }
@@ -186,6 +188,8 @@ async fn what_appears_in_a_directory_that_was_quiet_is_found_by_the_next_rounds(
         }
     };
     tokio::select! {
+        // The watch is set before anything is done.
+        biased;
         end = plug.watch(hints.clone()) => panic!("the watch ended: {end:?}"),
         done = timeout(Duration::from_mins(2), appear) => done.expect("each to be found"),
     }

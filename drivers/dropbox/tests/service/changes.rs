@@ -23,6 +23,8 @@ async fn a_path_is_exact_though_dropbox_shows_its_folders_in_other_letters() {
         assert!(told.contains(&at("Docs/Inner/A.txt")), "{told:?}");
     };
     tokio::select! {
+        // The watch is set before anything is done.
+        biased;
         ended = plug.watch(hints.clone()) => panic!("the watch ended: {ended:?}"),
         () = watched => {}
     }

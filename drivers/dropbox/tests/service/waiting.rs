@@ -53,6 +53,8 @@ async fn dropbox_says_how_long_to_wait_before_it_is_asked_for_changes_again() {
         assert_eq!(count(&fixture, "files/list_folder/longpoll"), 1);
     };
     tokio::select! {
+        // The watch is set before anything is done.
+        biased;
         ended = plug.watch(hints.clone()) => panic!("the watch ended: {ended:?}"),
         done = timeout(LIMIT, watched) => done.expect("in time"),
     }

@@ -16,6 +16,8 @@ async fn what_was_written_here_is_not_hinted_at_and_what_is_edited_then_is() {
         assert_eq!(told, [at("edited")]);
     };
     tokio::select! {
+        // The watch is set before anything is done.
+        biased;
         ended = plug.watch(hints.clone()) => panic!("the watch ended: {ended:?}"),
         () = watched => {}
     }
@@ -50,6 +52,8 @@ async fn a_reset_cursor_becomes_a_rescan_and_the_watch_goes_on() {
             .expect("it is hinted at");
     };
     tokio::select! {
+        // The watch is set before anything is done.
+        biased;
         ended = plug.watch(hints.clone()) => panic!("the watch ended: {ended:?}"),
         () = watched => {}
     }
@@ -62,6 +66,8 @@ async fn what_changes_between_the_connection_and_the_watch_is_hinted_at() {
     write_as_user(&mut fixture.server.account(), "/Onitu/early", b"bytes").expect("it is written");
     let hints = Hints::default();
     tokio::select! {
+        // The watch is set before anything is done.
+        biased;
         ended = plug.watch(hints.clone()) => panic!("the watch ended: {ended:?}"),
         told = timeout(LIMIT, hints.take()) => {
             assert!(told.expect("in time").paths.contains_key(&at("early")));
@@ -167,6 +173,8 @@ async fn the_cursor_moves_on_only_with_what_it_told() {
         plug.settle().await.expect_err("it isn't all told");
     };
     tokio::select! {
+        // The watch is set before anything is done.
+        biased;
         ended = plug.watch(hints.clone()) => assert!(ended.is_err(), "{ended:?}"),
         () = watched => {}
     }

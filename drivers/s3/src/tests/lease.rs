@@ -38,6 +38,8 @@ async fn a_second_onitu_waits_until_the_first_gives_no_more_signs() {
             }
         };
         tokio::select! {
+            // The watch is set before anything is done.
+            biased;
             end = first.watch(Hints::default()) => panic!("the first gave up: {end:?}"),
             done = timeout(LIMIT, second) => done.unwrap(),
         }

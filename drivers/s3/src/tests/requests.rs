@@ -53,6 +53,8 @@ async fn what_we_placed_ourselves_is_not_hinted_at_and_the_trash_is_not_listed()
         hints.take().await.paths.into_keys().collect::<Vec<_>>()
     };
     tokio::select! {
+        // The watch is set before anything is done.
+        biased;
         end = plug.watch(hints.clone()) => panic!("the watch ended: {end:?}"),
         heard = watched => assert_eq!(heard, [at("users")]),
     }
