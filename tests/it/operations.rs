@@ -120,7 +120,12 @@ fn a_pause_survives_the_end_of_everything() {
 #[test]
 fn everything_may_be_paused_at_once() {
     let house = House::new(&["a", "b"]);
+    let pids = ["a", "b"].map(|it| house.service(it).unwrap()["pid"].as_u64().unwrap());
     house.say(&["pause"]);
+    // The answer comes before they have ended, and until then they see what is written.
+    soon("the drivers have ended", || {
+        pids.iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+    });
     house.files("a").write("from a", "1");
     house.files("b").write("from b", "2");
     house.wait();

@@ -196,6 +196,7 @@ fn a_folder_a_bucket_and_a_server_are_one() {
     soon("a renamed directory is so everywhere", || {
         ssh.has("from/the bucket") && !ssh.has("of") && held(&bucket, "from/the server").is_some()
     });
+    house.wait();
     ssh.rename("from/the server", "from/afar");
     // A rename in a bucket is a copy and a removal.
     bucket.write(&key("from/a bucket"), b"bucket");
