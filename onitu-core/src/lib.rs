@@ -9,6 +9,7 @@ pub mod clock;
 pub mod conflict;
 mod content;
 pub mod control;
+pub mod date;
 #[cfg(feature = "entries")]
 pub mod drivers;
 #[cfg(feature = "entries")]

@@ -43,7 +43,7 @@ pub use onitu_core::message::VERSION as PROTOCOL_VERSION;
 pub use onitu_core::trash::{TrashPage, TrashQuery, Trashed, Why};
 pub use onitu_core::{
     Checksum, Content, Fault, FaultKind, Hasher, InvalidPath, Kind, Path, State, Tag, clock,
-    conflict, limits, twin,
+    conflict, date, limits, twin,
 };
 pub use plug::{Found, Listing, Plug, Setting, Sink, Source};
 #[cfg(feature = "process")]

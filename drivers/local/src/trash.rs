@@ -5,7 +5,6 @@
 //! `docs/drivers/local.md` describes it for those who restore by hand. What it holds is told by
 //! [`list`], put back by [`crate::restore`], and removed for good by [`purge`], by nobody else.
 
-pub(crate) mod date;
 mod index;
 pub(crate) mod list;
 pub(crate) mod purge;
@@ -14,6 +13,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use onitu_plug::date::{self, DAY_MS, date};
 use onitu_plug::{Path, Why, clock};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, StatxFlags, statx};
 use rustix::io::Errno;
@@ -21,7 +21,6 @@ use rustix::path::Arg;
 
 use crate::area::made;
 use crate::disk::{append, openat, renameat_with, unlinkat};
-use date::{DAY_MS, date};
 use index::{INDEX, Line};
 
 const NAME: &str = "trash";

@@ -5,7 +5,6 @@
 //! without its thing means nothing. What it holds is told by [`list`], put back by
 //! [`crate::restore`], and removed for good by [`purge`], by nobody else.
 
-pub(crate) mod date;
 pub(crate) mod index;
 pub(crate) mod list;
 pub(crate) mod purge;
@@ -15,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use onitu_plug::date::{DAY_MS, date};
 use onitu_plug::{Fault, Path, Setting, Why, clock};
 
 use crate::client::Remote;
@@ -23,7 +23,6 @@ use crate::lane::Handle;
 use crate::name::OWN;
 use crate::wire::Attrs;
 use crate::wire::request::{Request, open};
-use date::{DAY_MS, date};
 use index::{INDEX, Line};
 
 /// The trash of a service.

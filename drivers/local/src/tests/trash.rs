@@ -8,7 +8,7 @@ use onitu_plug::{Hints, TrashQuery, Trashed, Why, clock};
 
 use super::roots::{Unmount, mounted};
 use super::*;
-use crate::trash::date::{DAY_MS, date};
+use onitu_plug::date::{DAY_MS, date};
 
 impl Home {
     async fn told(&self, below: &str, limit: usize) -> Vec<Trashed> {

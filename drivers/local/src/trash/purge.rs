@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use onitu_plug::clock;
+use onitu_plug::date::{DAY_MS, date};
 use rustix::fs::{AtFlags, Dir, StatxFlags, statx};
 use rustix::io::Errno;
 use tokio::time::Instant;
 
-use super::date::{DAY_MS, date};
 use super::index::{INDEX, forwards, is_id};
 use super::{Trash, remove_tree};
 use crate::area::Area;

@@ -4,9 +4,9 @@
 //! twice. The indexes may be large and hold little that is asked for, so a page also ends after
 //! some lines, however few it found.
 
+use onitu_plug::date::{DAY_MS, date, is_date};
 use onitu_plug::{Fault, FaultKind, Path, TrashPage, TrashQuery, Trashed, Why};
 
-use super::date::{DAY_MS, date, is_date};
 use super::index::{Backwards, Line, is_id};
 use crate::area::Entries;
 use crate::client::Remote;

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use onitu_plug::clock;
+use onitu_plug::date::{DAY_MS, date};
 
-use super::date::{DAY_MS, date};
 use super::index::{INDEX, is_id};
 use super::list::days;
 use crate::area::Entries;

@@ -1,22 +1,23 @@
-//! Days as they are written, in UTC.
+//! Days as they are written, in UTC: a trash has a directory for each. Pure; no time zones, and so
+//! no library of them.
 
 /// Milliseconds of a day.
-pub(crate) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Whether `name` is a date as [`date`] writes them: only such directories are ever purged. Dates
 /// are in the order of their letters.
-pub(crate) fn is_date(name: &str) -> bool {
+pub fn is_date(name: &str) -> bool {
     let is_written_so = name.len() == 10
         && name.bytes().enumerate().all(|(at, byte)| match at {
             4 | 7 => byte == b'-',
             _ => byte.is_ascii_digit(),
         });
-    // Not `2026-13-01`: nobody but this driver makes dates.
+    // Not `2026-13-01`: nobody but a driver makes dates.
     is_written_so && ("01"..="12").contains(&&name[5..7]) && ("01"..="31").contains(&&name[8..])
 }
 
 /// The date of a day counted from 1970, as `2026-11-22` (Howard Hinnant's `civil_from_days`).
-pub(crate) fn date(days: u64) -> String {
+pub fn date(days: u64) -> String {
     let shifted = days + 719_468;
     let era = shifted / 146_097;
     let of_era = shifted % 146_097;
