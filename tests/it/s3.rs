@@ -161,10 +161,14 @@ fn an_upload_whose_driver_was_killed_goes_on_and_leaves_nothing() {
     let (bucket, house) = house(&[]);
     let film: Vec<u8> = (0..12_u8).flat_map(|block| vec![block; 8 << 20]).collect();
     // Held up for long enough to be met in the middle.
-    bucket.set(&json!({ "slow_s": 0.3 }));
+    bucket.set(&json!({ "slow_s": 0.7 }));
     house.files("a").write("film", &film);
     let parts = || bucket.counts().get("PART").copied().unwrap_or(0);
-    soon("some parts are there", || parts() >= 6);
+    let kept = || -> Option<u64> {
+        let (_, record) = bucket.below(&key(".onitu/uploads/")).pop_first()?;
+        serde_json::from_slice::<Value>(&record).ok()?["parts"].as_u64()
+    };
+    soon("some parts are on record", || kept() >= Some(6));
     let killed = house.strike("driver-s3");
     soon("it is dead", || !runs(killed));
     bucket.set(&json!({ "slow_s": 0, "counts": {} }));

@@ -129,6 +129,10 @@ impl Feed {
             cursor: told["cursor"].as_str().unwrap_or_default().to_owned(),
             is_complete: reached.is_complete || !has_more,
         };
+        if !entries.is_empty() {
+            // Who lists because of what is told now waits until the snapshot has it.
+            *held(&self.fresh) = None;
+        }
         if reached.is_complete {
             self.tell(folder, &entries).await;
         }

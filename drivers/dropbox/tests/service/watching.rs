@@ -75,6 +75,39 @@ async fn what_changes_between_the_connection_and_the_watch_is_hinted_at() {
     }
 }
 
+#[tokio::test]
+async fn who_lists_because_of_a_hint_finds_what_it_told() {
+    let fixture = Fixture::new();
+    save(&fixture, "0/file");
+    let plug = connected(&fixture).await;
+    let hints = Hints::default();
+    let watched = async {
+        plug.settle().await.expect("it is told");
+        for number in 0..20 {
+            // Everything is known and fresh.
+            plug.settle().await.expect("it is told");
+            names(&plug, "").await.expect("it is listed");
+            let (from, to) = (number.to_string(), (number + 1).to_string());
+            let mut account = fixture.server.account();
+            account.tree.relocate(&format!("/onitu/{from}"), &format!("{ROOT}/{to}"), true);
+            drop(account);
+            let told = timeout(LIMIT, async {
+                while !hints.take().await.paths.contains_key(&at(&from)) {}
+            });
+            told.await.expect("it is hinted at");
+            let gone = names(&plug, &from).await;
+            assert_eq!(gone.expect_err("it was renamed").kind, FaultKind::NotFound);
+            assert!(names(&plug, &to).await.expect("it is there").contains("file"));
+        }
+    };
+    tokio::select! {
+        // The watch is set before anything is done.
+        biased;
+        ended = plug.watch(hints.clone()) => panic!("the watch ended: {ended:?}"),
+        () = watched => {}
+    }
+}
+
 /// Everything below a directory, as listings tell it.
 async fn everything(plug: &Dropbox, directory: &str) -> BTreeSet<String> {
     let (mut found, mut waiting) = (BTreeSet::new(), vec![directory.to_owned()]);
