@@ -20,6 +20,7 @@ use onitu_plug::{Bytes, Calls, Checksum};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::fault::Refusal;
+use crate::nearby::Nearby;
 use crate::options::Options;
 
 /// Entries of one page of a listing: as many as S3 tells.
@@ -98,6 +99,8 @@ pub(crate) struct Requests {
     kms_key_id: Option<String>,
     calls: Calls,
     buffers: Arc<Semaphore>,
+    /// What listings told a moment ago; every change here takes back what it concerns.
+    pub(crate) nearby: Nearby,
 }
 
 /// An `ETag` as it is kept: without quotes, which not every server sends.
@@ -117,6 +120,7 @@ impl Requests {
             kms_key_id: options.kms_key_id.clone(),
             calls: Calls::new(REQUESTS_MAX),
             buffers: Arc::new(Semaphore::new((BUFFER_BYTES / BUFFER_UNIT) as usize)),
+            nearby: Nearby::default(),
         }
     }
 
@@ -228,6 +232,7 @@ impl Requests {
         label: &Label,
         expect: &Expect,
     ) -> Result<Option<String>, Refusal> {
+        let _touching = self.nearby.touching(key);
         let put = self.run(|| {
             let (matches, none) = expect.headers();
             let mut put = self
@@ -285,6 +290,7 @@ impl Requests {
             .set_ssekms_key_id(self.kms_key_id.clone())
             .set_if_match(matches)
             .set_if_none_match(none);
+        let _touching = self.nearby.touching(to);
         let copied = self.run(|| copy.clone().send()).await?;
         Ok(etag(copied.copy_object_result().and_then(|it| it.e_tag())))
     }
@@ -294,6 +300,7 @@ impl Requests {
         let (matches, _) = expect.headers();
         let delete = self.client.delete_object().bucket(&self.bucket).key(key);
         let delete = delete.set_if_match(matches);
+        let _touching = self.nearby.touching(key);
         self.run(|| delete.clone().send()).await.map(drop)
     }
 

@@ -3,7 +3,8 @@
 //! `plug` is the whole of what Onitu sees. `client` makes the connection and says each request in
 //! the driver's own words, `fault` turns a server's refusals into Onitu's, `key` turns paths into
 //! keys and back. `object` writes and copies where something certain stands, whatever conditions
-//! the server knows (`probe` finds out); `look` and `list` tell what is there, `read` and `write`
+//! the server knows (`probe` finds out); `look` and `list` tell what is there (`nearby` for many
+//! paths by one request), `read` and `write`
 //! move bytes (`upload` in parts that outlive a crash), `change` renames and removes, `trash` keeps
 //! what was removed below `.onitu/trash`, and `watch` finds changes by listing again and again.
 //! Nothing here remembers anything about single objects but a few bounded caches, so memory doesn't
@@ -19,6 +20,7 @@ mod lease;
 mod list;
 mod look;
 mod marker;
+mod nearby;
 mod object;
 mod options;
 mod plug;

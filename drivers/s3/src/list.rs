@@ -1,6 +1,7 @@
 //! Listing a directory: a thousand keys a request, and never a request for each of them.
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, Object};
 use futures_util::StreamExt;
 use futures_util::stream;
 use onitu_plug::{Fault, FaultKind, Found, Listing, Path, State};
@@ -15,16 +16,17 @@ use crate::object::{Bucket, directory, file};
 const ASKING_MAX: usize = 16;
 
 /// One line of a page, in the order of the keys.
-#[derive(Debug, PartialEq, Eq)]
-enum Line {
-    /// An object, by what its key has after the directory's.
-    Object { name: String, etag: Option<String>, size: u64 },
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// An object, by what its key has after the directory's; whether the server knows a checksum
+    /// of it that it tells when asked for the object.
+    Object { name: String, etag: Option<String>, size: u64, has_sum: bool },
     /// Keys with this beginning, which ends in `/`.
     Prefix(String),
 }
 
 impl Line {
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Self::Object { name, .. } | Self::Prefix(name) => name,
         }
@@ -103,8 +105,8 @@ fn entry(path: &Path, name: &str, state: State) -> Found {
     }
 }
 
-/// The lines of a page, sorted; fails if the answer can't be understood.
-fn lines(page: &ListObjectsV2Output, prefix: &str) -> Result<Vec<Line>, Fault> {
+/// The lines of a page, sorted, and whether they came so; fails if the answer can't be understood.
+pub(crate) fn lines(page: &ListObjectsV2Output, prefix: &str) -> Result<(Vec<Line>, bool), Fault> {
     let garbled = || unavailable("the server's listing has a key that can't be read");
     let rest = |text: Option<&str>| {
         let text = decode(text?)?;
@@ -114,13 +116,27 @@ fn lines(page: &ListObjectsV2Output, prefix: &str) -> Result<Vec<Line>, Fault> {
     for object in page.contents() {
         let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
         let name = rest(object.key()).ok_or_else(garbled)?;
-        lines.push(Line::Object { name, etag: etag(object.e_tag()), size });
+        lines.push(Line::Object {
+            name,
+            etag: etag(object.e_tag()),
+            size,
+            has_sum: has_sum(object),
+        });
     }
+    let objects = lines.len();
     for common in page.common_prefixes() {
         lines.push(Line::Prefix(rest(common.prefix()).ok_or_else(garbled)?));
     }
+    let is_sorted = |lines: &[Line]| lines.is_sorted_by(|one, next| one.text() < next.text());
+    let came_sorted = is_sorted(&lines[..objects]) && is_sorted(&lines[objects..]);
     lines.sort_by(|one, other| one.text().cmp(other.text()));
-    Ok(lines)
+    Ok((lines, came_sorted))
+}
+
+/// Whether the server has computed a checksum of all the object's bytes that is of use here.
+pub(crate) fn has_sum(object: &Object) -> bool {
+    object.checksum_algorithm().contains(&ChecksumAlgorithm::Sha1)
+        && object.checksum_type() != Some(&ChecksumType::Composite)
 }
 
 impl Bucket {
@@ -136,7 +152,7 @@ impl Bucket {
         let mut is_empty = true;
         while let Some(begin) = from {
             let page = self.requests.list(&prefix, &begin, false, PAGE).await.map_err(failed)?;
-            let lines = lines(&page, &prefix)?;
+            let (lines, _) = lines(&page, &prefix)?;
             let asking: Vec<_> = lines.iter().map(|line| self.told(&prefix, line)).collect();
             let mut states = stream::iter(asking).buffered(ASKING_MAX);
             for line in &lines {
@@ -220,7 +236,12 @@ mod tests {
         for text in texts {
             let line = match text.strip_suffix('/') {
                 Some(name) if !name.is_empty() || text.len() == 1 => Line::Prefix((*text).into()),
-                _ => Line::Object { name: (*text).into(), etag: Some("e".into()), size: 1 },
+                _ => Line::Object {
+                    name: (*text).into(),
+                    etag: Some("e".into()),
+                    size: 1,
+                    has_sum: false,
+                },
             };
             teller.take(&path, &line, Some(file("e", 1, None)));
         }

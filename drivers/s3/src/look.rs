@@ -2,9 +2,11 @@
 
 use onitu_plug::{Fault, FaultKind, Path, State, Tag};
 
-use crate::client::{Object, Start};
+use crate::client::{Object, PAGE, Start};
 use crate::fault::{Refusal, changed};
 use crate::key::{KEY_BYTES_MAX, can_be_asked, decode, is_own};
+use crate::list::lines;
+use crate::nearby::Near;
 use crate::object::{Bucket, directory};
 
 /// What stands at a path.
@@ -65,8 +67,54 @@ impl Bucket {
 
     /// As [`onitu_plug::Plug::look`].
     pub(crate) async fn look(&self, path: &Path) -> Result<Option<State>, Fault> {
+        match self.near(path).await {
+            Some(Near::Nothing) => {
+                self.recent.keep_absent(&self.keys.file(path));
+                return Ok(None);
+            }
+            Some(Near::Directory) => return Ok(Some(directory())),
+            Some(Near::File(state, false)) => return Ok(Some(state)),
+            // A request by which all its bytes need not be read.
+            Some(Near::File(_, true)) | None => {}
+        }
         let there = self.at(path).await.map_err(|refusal| refusal.fault("look at", path))?;
         Ok(there.state())
+    }
+
+    /// What stands at the path by a listing of its directory, which also tells of its neighbours;
+    /// nothing where that isn't certain.
+    async fn near(&self, path: &Path) -> Option<Near> {
+        let (key, nearby) = (self.keys.file(path), &self.requests.nearby);
+        if path.is_root() || is_own(path) || !can_be_asked(&key) || key.len() >= KEY_BYTES_MAX {
+            return None;
+        }
+        if let Some(near) = nearby.take(&key) {
+            return Some(near);
+        }
+        let turn = nearby.turn(&key).await;
+        if turn.is_some()
+            && let Some(near) = nearby.take(&key)
+        {
+            return Some(near);
+        }
+        let ask = nearby.begin(&key)?;
+        let prefix = &key[..key.len() - path.name().len()];
+        let start = match format!("{prefix}{}", ask.from) {
+            start if start.is_empty() => Start::Beginning,
+            start => Start::After(start),
+        };
+        // Whatever goes wrong here is told by the request for this path alone.
+        let most = i32::try_from(ask.size).unwrap_or(PAGE);
+        let page = self.requests.list(prefix, &start, false, most).await.ok()?;
+        let (lines, is_sorted) = lines(&page, prefix).ok()?;
+        nearby.end(&ask, (&lines, is_sorted), page.is_truncated() == Some(true));
+        nearby.take(&key)
+    }
+
+    /// The path was changed by somebody else: what is remembered of it is forgotten.
+    pub(crate) fn forget(&self, path: &Path) {
+        self.recent.forget(path);
+        self.requests.nearby.touch(&self.keys.file(path));
     }
 
     /// The file at the path, if it has the tag.

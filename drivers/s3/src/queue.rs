@@ -169,7 +169,7 @@ impl Memory {
             return;
         }
         bucket.recent.disown(&event.key);
-        bucket.recent.forget(&path);
+        bucket.forget(&path);
         if self.directories.len() >= DIRECTORIES_MAX {
             self.directories.clear();
         }

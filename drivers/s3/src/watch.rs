@@ -17,10 +17,12 @@ use onitu_plug::{Fault, Hint, Hints, Path, Tag, clock};
 use tokio::sync::watch::{Receiver, Sender};
 use tokio::time::Instant;
 
-use crate::client::{PAGE, Start, etag};
+use crate::client::{PAGE, Requests, Start, etag};
 use crate::fault::{Refusal, unavailable};
 use crate::key::{can_be_asked, decode};
-use crate::object::{Bucket, directory, tag};
+use crate::list::has_sum;
+use crate::nearby::Near;
+use crate::object::{Bucket, directory, file, tag};
 use ear::Ear;
 use snapshot::{Change, Comparison, Snapshot};
 
@@ -56,10 +58,11 @@ pub(crate) struct Watch {
 }
 
 /// Says that nobody watches any more, however it ended.
-struct Off<'a>(&'a Watch);
+struct Off<'a>(&'a Watch, &'a Requests);
 
 impl Drop for Off<'_> {
     fn drop(&mut self) {
+        self.1.nearby.watched(false);
         self.0.unwatched.store(true, Ordering::SeqCst);
         self.0.progress.send_replace(Progress::Off);
     }
@@ -121,7 +124,7 @@ impl Watch {
     /// Lists again and again, until dropped or until it can't.
     pub(crate) async fn run(&self, bucket: &Bucket, hints: &Hints) -> Result<(), Fault> {
         self.progress.send_replace(Progress::Begun);
-        let _off = Off(self);
+        let _off = Off(self, &bucket.requests);
         let mut asked = self.asked.subscribe();
         let (mut before, mut pause) = (None, self.poll);
         loop {
@@ -136,7 +139,13 @@ impl Watch {
             if is_first && self.unwatched.swap(false, Ordering::SeqCst) {
                 hints.rescan("nobody has watched for a while");
             }
+            if is_first {
+                bucket.requests.nearby.watched(true);
+            }
             self.progress.send_replace(Progress::Done(answers));
+            for path in told.iter().flatten() {
+                bucket.forget(path);
+            }
             self.ear.listed(count, told, hints);
             pause = if count > 0 { self.poll / EAGER } else { pause * 2 };
             pause = pause.max(PAUSE_MIN).min(self.poll);
@@ -167,7 +176,7 @@ impl Watch {
         let (mut from, mut count) = (Some(Start::Beginning), 0);
         while let Some(begin) = from {
             let page = bucket.requests.list(&prefix, &begin, true, PAGE).await.map_err(failed)?;
-            let mut changes = Vec::new();
+            let (mut changes, mut listed) = (Vec::new(), Vec::new());
             let mut skip = false;
             for object in page.contents() {
                 let key = object.key().and_then(decode);
@@ -183,8 +192,12 @@ impl Watch {
                     }
                 };
                 comparison.take(name, seen, &mut changes).map_err(spilled)?;
+                if changes.last().is_some_and(|last| last.name == name && last.now.is_some()) {
+                    let state = etag(object.e_tag()).map(|etag| file(&etag, size, None));
+                    listed.extend(state.map(|it| (key.clone(), Near::File(it, has_sum(object)))));
+                }
             }
-            count += tell(bucket, hints, changes);
+            count += tell(bucket, hints, changes, listed);
             // The trash may be larger than all the rest.
             from = Start::after(&page);
             from = if skip && from.is_some() {
@@ -195,9 +208,10 @@ impl Watch {
         }
         let mut changes = Vec::new();
         comparison.finish(&mut changes).map_err(spilled)?;
-        count += tell(bucket, hints, changes);
+        count += tell(bucket, hints, changes, Vec::new());
         if comparison.is_too_much() {
             bucket.recent.forget_directories();
+            bucket.requests.nearby.watched(true);
             hints.rescan("more has changed than can be told one by one");
         }
         let snapshot = comparison.into_snapshot().map_err(spilled)?;
@@ -228,19 +242,28 @@ async fn sign(
     Ok(Tag::of(format!("{size} {changed:?}").as_bytes()))
 }
 
-/// Hints at what changed, unless we ourselves have changed it; tells how many there were.
-fn tell(bucket: &Bucket, hints: &Hints, changes: Vec<Change>) -> usize {
+/// Hints at what changed, unless we ourselves have changed it; tells how many there were. What was
+/// listed of it by its key need not be asked again.
+fn tell(
+    bucket: &Bucket,
+    hints: &Hints,
+    changes: Vec<Change>,
+    listed: Vec<(String, Near)>,
+) -> usize {
     let told = changes.into_iter().filter_map(|Change { name, now }| {
         let path = Path::new(name.trim_end_matches('/')).ok()?;
         let is_own = bucket.recent.is_own(&bucket.keys.named(&name), now);
         if is_own && now.is_some() {
             return None;
         }
-        bucket.recent.forget(&path);
+        bucket.forget(&path);
         (!is_own).then_some((path, Hint::Changed))
     });
     let told: Vec<_> = told.collect();
     let count = told.len();
+    for (key, near) in listed {
+        bucket.requests.nearby.keep_told(&key, near);
+    }
     if count > 0 {
         hints.tell_all(told);
     }

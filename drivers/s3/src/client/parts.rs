@@ -80,6 +80,7 @@ impl Requests {
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
             .set_if_match(matches)
             .set_if_none_match(none);
+        let _touching = self.nearby.touching(key);
         let completed = self.run(|| complete.clone().send()).await?;
         Ok(etag(completed.e_tag()))
     }
