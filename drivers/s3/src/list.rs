@@ -4,13 +4,14 @@ use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, Object};
 use futures_util::StreamExt;
 use futures_util::stream;
-use onitu_plug::{Fault, FaultKind, Found, Listing, Path, State};
+use onitu_plug::{Content, Fault, FaultKind, Found, Kind, Listing, Path, State};
 
 use crate::client::{PAGE, Start, etag};
 use crate::fault::{Refusal, unavailable};
 use crate::key::{KEY_BYTES_MAX, can_be_asked, decode, is_own, is_own_text};
 use crate::look::There;
 use crate::object::{Bucket, directory, file};
+use crate::watch::{Entry, Snapshot};
 
 /// Objects of one page that are asked for at once, where a listing doesn't tell all of them.
 const ASKING_MAX: usize = 16;
@@ -175,16 +176,60 @@ impl Bucket {
             send(listing, teller.page()).await?;
         }
         send(listing, teller.last()).await?;
-        if is_empty && !path.is_root() {
-            return Err(match self.at(path).await.map_err(failed)? {
-                There::File(_) => {
-                    let text = format!("`{path}` is a file");
-                    Fault::new(FaultKind::NotADirectory, text)
+        self.refuse_empty(path, is_empty).await
+    }
+
+    /// As [`Self::list`], from a listing of everything.
+    pub(crate) async fn list_kept(
+        &self,
+        snapshot: &Snapshot,
+        path: &Path,
+        listing: &Listing,
+    ) -> Result<(), Fault> {
+        let unread_file =
+            |error: std::io::Error| unavailable(format!("can't read a kept listing: {error}"));
+        let prefix = self.keys.directory(path);
+        let own_name = if path.is_root() { String::new() } else { format!("{path}/") };
+        let mut within = snapshot.within(&own_name).map_err(unread_file)?;
+        let mut teller = Teller::default();
+        while let Some(entries) = within.next().map_err(unread_file)? {
+            for entry in entries {
+                let (line, state) = match entry {
+                    Entry::Object { name, tag, size } => {
+                        let content = Content { kind: Kind::File, size, ..Content::DIRECTORY };
+                        let state = Some(State { content, tag });
+                        (Line::Object { name, etag: None, size, has_sum: false }, state)
+                    }
+                    Entry::Directory(name) => (Line::Prefix(name), None),
+                };
+                match &line {
+                    Line::Object { name, .. } if !can_be_asked(&format!("{prefix}{name}")) => {
+                        teller.told.push(unspeakable(name));
+                    }
+                    _ => teller.take(path, &line, state),
                 }
-                _ => not_found(path),
-            });
+            }
+            send(listing, teller.page()).await?;
+            // Much may be passed over in which nothing is to be told.
+            tokio::task::yield_now().await;
         }
-        Ok(())
+        send(listing, teller.last()).await?;
+        self.refuse_empty(path, !within.is_there()).await
+    }
+
+    /// Fails if nothing was found in a directory, which then is none.
+    async fn refuse_empty(&self, path: &Path, is_empty: bool) -> Result<(), Fault> {
+        if !is_empty || path.is_root() {
+            return Ok(());
+        }
+        let there = self.at(path).await.map_err(|refusal| refusal.fault("list", path))?;
+        Err(match there {
+            There::File(_) => {
+                let text = format!("`{path}` is a file");
+                Fault::new(FaultKind::NotADirectory, text)
+            }
+            _ => not_found(path),
+        })
     }
 
     /// The state of a listed object. Few servers leave out the `ETag`; with those it is asked for.

@@ -156,7 +156,10 @@ impl Plug for S3 {
 
     async fn list(&self, directory: &Path, listing: Listing) -> Result<(), Fault> {
         self.watch.ready().await;
-        self.bucket.list(directory, &listing).await
+        match self.watch.listed(directory).await {
+            Some(snapshot) => self.bucket.list_kept(&snapshot, directory, &listing).await,
+            None => self.bucket.list(directory, &listing).await,
+        }
     }
 
     async fn look(&self, path: &Path) -> Result<Option<State>, Fault> {

@@ -2,14 +2,16 @@
 //! the listing before (`snapshot`).
 //!
 //! The first listing is what the later ones are compared with, so scans wait for it: what changes
-//! after a directory was scanned is found by the next one. While a queue tells of changes (`ear`),
-//! listings are rare.
+//! after a directory was scanned is found by the next one. A scan of everything asks for a new one
+//! and is answered from it, directory by directory: what it doesn't show yet, the next one tells.
+//! While a queue tells of changes (`ear`), listings are rare.
 
 mod ear;
 mod snapshot;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::DateTime;
@@ -22,15 +24,18 @@ use crate::fault::{Refusal, unavailable};
 use crate::key::{can_be_asked, decode};
 use crate::list::has_sum;
 use crate::nearby::Near;
-use crate::object::{Bucket, directory, file, tag};
+use crate::object::{Bucket, directory, file};
 use ear::Ear;
-use snapshot::{Change, Comparison, Snapshot};
+use snapshot::{Change, Comparison};
+pub(crate) use snapshot::{Entry, Snapshot};
 
 /// The pause after changes is the usual one divided by this, and then doubled until it is usual.
 const EAGER: u32 = 8;
 /// As long as a change is too young to be told from another one by its time; clocks differ.
 const JUST_NOW_S: i64 = 10;
 const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// For how long a scan is answered from what was listed when it began.
+const SCANNED: Duration = Duration::from_mins(10);
 
 /// How far the watch is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +60,14 @@ pub(crate) struct Watch {
     asked: Sender<u64>,
     /// Whether something was listed that the watch can't vouch for.
     unwatched: AtomicBool,
+    /// The last listing, while there is a watch.
+    kept: Mutex<Option<Snapshot>>,
+    /// Since when everything is scanned.
+    scanned: Mutex<Option<Instant>>,
+}
+
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Says that nobody watches any more, however it ended.
@@ -63,6 +76,7 @@ struct Off<'a>(&'a Watch, &'a Requests);
 impl Drop for Off<'_> {
     fn drop(&mut self) {
         self.1.nearby.watched(false);
+        *held(&self.0.kept) = None;
         self.0.unwatched.store(true, Ordering::SeqCst);
         self.0.progress.send_replace(Progress::Off);
     }
@@ -83,6 +97,8 @@ impl Watch {
             progress: Sender::new(Progress::Off),
             asked: Sender::new(0),
             unwatched: AtomicBool::new(false),
+            kept: Mutex::default(),
+            scanned: Mutex::default(),
         }
     }
 
@@ -92,6 +108,17 @@ impl Watch {
             self.unwatched.store(true, Ordering::SeqCst);
         }
         wait_for(self.progress.subscribe(), |progress| progress != Progress::Begun).await;
+    }
+
+    /// The listing to answer a scan from, if there is one. A scan begins with the root; what is
+    /// scanned by itself is asked for by itself, and so is all after a while.
+    pub(crate) async fn listed(&self, directory: &Path) -> Option<Snapshot> {
+        if directory.is_root() {
+            self.settle().await;
+            *held(&self.scanned) = Some(Instant::now());
+        }
+        held(&self.scanned).filter(|since| since.elapsed() < SCANNED)?;
+        held(&self.kept).clone().filter(Snapshot::is_exact)
     }
 
     /// The queue was read, and told of so many changes.
@@ -134,7 +161,8 @@ impl Watch {
             let round = bucket.recent.begin_round();
             let is_first = before.is_none();
             let (snapshot, count) = self.look_round(bucket, hints, before.take()).await?;
-            before = Some(snapshot);
+            before = Some(snapshot.clone());
+            *held(&self.kept) = Some(snapshot);
             bucket.recent.end_round(round);
             if is_first && self.unwatched.swap(false, Ordering::SeqCst) {
                 hints.rescan("nobody has watched for a while");
@@ -185,16 +213,16 @@ impl Watch {
                 skip = key.starts_with(&own);
                 let Some(name) = key.strip_prefix(&prefix).filter(|_| !skip) else { continue };
                 let size = object.size().and_then(|size| size.try_into().ok()).unwrap_or(0);
-                let seen = match etag(object.e_tag()) {
-                    Some(etag) => tag(&etag, size),
-                    None => {
-                        sign(bucket, &key, size, object.last_modified()).await.map_err(failed)?
-                    }
+                let told = etag(object.e_tag()).map(|etag| file(&etag, size, None));
+                let seen = if let Some(state) = told {
+                    state.tag
+                } else {
+                    comparison.is_inexact();
+                    sign(bucket, &key, size, object.last_modified()).await.map_err(failed)?
                 };
-                comparison.take(name, seen, &mut changes).map_err(spilled)?;
+                comparison.take(name, (seen, size), &mut changes).map_err(spilled)?;
                 if changes.last().is_some_and(|last| last.name == name && last.now.is_some()) {
-                    let state = etag(object.e_tag()).map(|etag| file(&etag, size, None));
-                    listed.extend(state.map(|it| (key.clone(), Near::File(it, has_sum(object)))));
+                    listed.extend(told.map(|it| (key.clone(), Near::File(it, has_sum(object)))));
                 }
             }
             count += tell(bucket, hints, changes, listed);

@@ -1,6 +1,6 @@
 //! How many requests things take: each of them costs time and money.
 
-use onitu_plug::{Checksum, Hints, Path, Plug};
+use onitu_plug::{Checksum, FaultKind, Hints, Path, Plug};
 use onitu_test_s3::Fresh;
 use serde_json::{Value, json};
 
@@ -174,4 +174,38 @@ async fn the_server_has_computed_the_checksum_itself() {
     assert_eq!(look(&plug, "file").await.content.checksum, placed.content.checksum);
     bucket.write("file", b"other");
     assert_eq!(look(&plug, "file").await.content.checksum, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_of_everything_takes_one_request_for_a_thousand_objects_however_they_lie() {
+    quietly_watched(async |bucket, plug, _| {
+        for number in 0..1_500 {
+            bucket.write(&format!("d{}/e{}/{number:04}", number % 30, number % 7), b"bytes");
+        }
+        bucket.write("empty/", b"");
+        bucket.write("twin", b"an object");
+        bucket.write("twin/below", b"another");
+        counts(bucket);
+        let (mut waiting, mut files) = (vec![String::new()], 0);
+        while let Some(directory) = waiting.pop() {
+            for name in list(plug, &directory).await.unwrap() {
+                let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
+                match path.rsplit('/').next().unwrap() {
+                    "!twin" => {}
+                    name if name.parse::<u32>().is_ok() => files += 1,
+                    _ => waiting.push(path),
+                }
+            }
+        }
+        assert_eq!(files, 1_500);
+        assert_eq!(counts(bucket), json!({ "LIST": 2 }));
+        // A scan sees what has changed before it.
+        bucket.remove("empty/");
+        bucket.write("new/file", b"bytes");
+        assert!(list(plug, "").await.unwrap().contains(&"new".to_owned()));
+        assert_eq!(list(plug, "new").await.unwrap(), ["file"]);
+        assert!(list(plug, "empty").await.is_err());
+        assert_eq!(list(plug, "new/file").await.unwrap_err().kind, FaultKind::NotADirectory);
+    })
+    .await;
 }

@@ -1,18 +1,28 @@
-//! A listing that is kept to compare the next one with: sorted names and what they stood for.
+//! A listing that is kept, to compare the next one with and to answer scans: sorted names and what
+//! they stood for.
 //!
-//! Each name is written as what differs from the one before it, and six bytes. Small listings stay
-//! in memory, large ones go to a temporary file without a name, so memory is bounded.
+//! Each name is written as what differs from the one before it, with six bytes and a size. Small
+//! listings stay in memory, large ones go to a temporary file without a name, so memory is bounded:
+//! of every few hundred names one is written whole and remembered, to begin reading there.
 
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+mod within;
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path as Directory;
+use std::sync::Arc;
 
 use onitu_plug::Tag;
-use tempfile::{SpooledTempFile, spooled_tempfile_in};
+use tempfile::{SpooledData, SpooledTempFile, spooled_tempfile_in};
 
 use super::directory_sign;
+pub(crate) use within::Entry;
 
 /// Bytes of a listing that stay in memory; some hundred thousand names.
 const MEMORY_BYTES: usize = 4 * 1024 * 1024;
+/// Of so many names one is written whole.
+const WHOLE_EVERY: u32 = 512;
 
 /// Changes that one page may bring; what is beyond is not told one by one.
 pub(crate) const CHANGES_MAX: usize = 20_000;
@@ -26,10 +36,32 @@ pub(crate) struct Change {
     pub(crate) now: Option<Tag>,
 }
 
-/// A listing that is complete.
+/// Where a listing is kept.
+enum Data {
+    Memory(Vec<u8>),
+    File(File),
+}
+
+impl Data {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Memory(bytes) => {
+                let at = bytes.len().min(offset as usize);
+                (&bytes[at..]).read(into)
+            }
+            Self::File(file) => file.read_at(into, offset),
+        }
+    }
+}
+
+/// A listing that is complete; cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Snapshot {
-    file: SpooledTempFile,
+    data: Arc<Data>,
+    /// Names that are written whole, and where.
+    index: Arc<[(String, u64)]>,
     is_sorted: bool,
+    is_exact: bool,
 }
 
 impl Snapshot {
@@ -37,19 +69,45 @@ impl Snapshot {
     pub(crate) fn is_unsorted(&self) -> bool {
         !self.is_sorted
     }
+
+    /// Whether its tags are those that a look tells.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.is_sorted && self.is_exact
+    }
+}
+
+/// What is read on from a place.
+struct Rest {
+    data: Arc<Data>,
+    offset: u64,
+}
+
+impl Read for Rest {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.data.read_at(self.offset, into)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// What a name stood for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sign {
+    tag: Tag,
+    size: u64,
 }
 
 /// Reads the names of a snapshot in turn.
 struct Reader {
-    file: BufReader<SpooledTempFile>,
+    file: BufReader<Rest>,
     name: Vec<u8>,
-    next: Option<(String, Tag)>,
+    next: Option<(String, Sign)>,
 }
 
 impl Reader {
-    fn new(mut snapshot: Snapshot) -> io::Result<Self> {
-        snapshot.file.rewind()?;
-        let file = BufReader::new(snapshot.file);
+    /// From a place where a name is written whole.
+    fn new(snapshot: &Snapshot, offset: u64) -> io::Result<Self> {
+        let file = BufReader::new(Rest { data: Arc::clone(&snapshot.data), offset });
         let mut reader = Self { file, name: Vec::new(), next: None };
         reader.advance()?;
         Ok(reader)
@@ -70,10 +128,24 @@ impl Reader {
         self.name.truncate(shared);
         self.name.resize(shared + rest, 0);
         self.file.read_exact(&mut self.name[shared..])?;
-        let mut sign = Tag::UNKNOWN;
-        self.file.read_exact(&mut sign.0)?;
+        let mut sign = Sign { tag: Tag::UNKNOWN, size: 0 };
+        self.file.read_exact(&mut sign.tag.0)?;
+        sign.size = self.size()?;
         self.next = Some((String::from_utf8_lossy(&self.name).into_owned(), sign));
         Ok(())
+    }
+
+    /// Seven bits a byte, the lowest first (LEB128).
+    fn size(&mut self) -> io::Result<u64> {
+        let (mut size, mut byte) = (0, [0x80]);
+        for shift in (0..64).step_by(7) {
+            if byte[0] & 0x80 == 0 {
+                break;
+            }
+            self.file.read_exact(&mut byte)?;
+            size |= u64::from(byte[0] & 0x7f) << shift;
+        }
+        Ok(size)
     }
 }
 
@@ -81,9 +153,14 @@ impl Reader {
 pub(crate) struct Comparison {
     before: Option<Reader>,
     file: BufWriter<SpooledTempFile>,
+    /// How many bytes and names were written.
+    written: u64,
+    count: u32,
+    index: Vec<(String, u64)>,
     /// The name before, and whether all came in order.
     last: String,
     is_sorted: bool,
+    is_exact: bool,
     is_too_much: bool,
 }
 
@@ -95,9 +172,25 @@ impl Comparison {
     /// With nothing to compare with, nothing has changed.
     /// What is too large for memory goes to `directory`.
     pub(crate) fn new(before: Option<Snapshot>, directory: &Directory) -> io::Result<Self> {
-        let before = before.filter(|it| it.is_sorted).map(Reader::new).transpose()?;
+        let before = before.filter(|it| it.is_sorted);
+        let before = before.map(|it| Reader::new(&it, 0)).transpose()?;
         let file = BufWriter::new(spooled_tempfile_in(MEMORY_BYTES, directory));
-        Ok(Self { before, file, last: String::new(), is_sorted: true, is_too_much: false })
+        Ok(Self {
+            before,
+            file,
+            written: 0,
+            count: 0,
+            index: Vec::new(),
+            last: String::new(),
+            is_sorted: true,
+            is_exact: true,
+            is_too_much: false,
+        })
+    }
+
+    /// What stands for a name isn't the tag that a look tells.
+    pub(crate) fn is_inexact(&mut self) {
+        self.is_exact = false;
     }
 
     /// Whether more has changed than was told.
@@ -117,31 +210,25 @@ impl Comparison {
     pub(crate) fn take(
         &mut self,
         name: &str,
-        sign: Tag,
+        (tag, size): (Tag, u64),
         changes: &mut Vec<Change>,
     ) -> io::Result<()> {
         let from = shared(&self.last, name);
         for (at, _) in name.match_indices('/') {
             if at >= from {
-                self.add(&name[..=at], directory_sign(), changes)?;
+                let sign = Sign { tag: directory_sign(), size: 0 };
+                self.add(&name[..=at], sign, changes)?;
             }
         }
         // A directory's own marker was added with it.
-        if name.ends_with('/') { Ok(()) } else { self.add(name, sign, changes) }
+        if name.ends_with('/') { Ok(()) } else { self.add(name, Sign { tag, size }, changes) }
     }
 
-    fn add(&mut self, name: &str, sign: Tag, changes: &mut Vec<Change>) -> io::Result<()> {
+    fn add(&mut self, name: &str, sign: Sign, changes: &mut Vec<Change>) -> io::Result<()> {
         if !self.last.is_empty() && name <= self.last.as_str() {
             self.is_sorted = false;
         }
-        let kept = shared(&self.last, name);
-        let rest = &name.as_bytes()[kept..];
-        for number in [kept, rest.len()] {
-            let number = u16::try_from(number).map_err(|_| io::ErrorKind::InvalidData)?;
-            self.file.write_all(&number.to_le_bytes())?;
-        }
-        self.file.write_all(rest)?;
-        self.file.write_all(&sign.0)?;
+        self.write(name, sign)?;
         name.clone_into(&mut self.last);
         if !self.is_sorted {
             return Ok(());
@@ -151,14 +238,39 @@ impl Comparison {
         }
         self.tell_gone(changes, |old| old < name)?;
         let Some(before) = &mut self.before else { return Ok(()) };
-        let old = before.next.take_if(|(old, _)| old.as_str() == name).map(|(_, old)| old);
+        let old = before.next.take_if(|(old, _)| old.as_str() == name).map(|(_, old)| old.tag);
         if old.is_some() {
             before.advance()?;
         }
-        if old != Some(sign) {
-            self.note(changes, name.to_owned(), Some(sign));
+        if old != Some(sign.tag) {
+            self.note(changes, name.to_owned(), Some(sign.tag));
         }
         Ok(())
+    }
+
+    fn write(&mut self, name: &str, sign: Sign) -> io::Result<()> {
+        let is_whole = self.count.is_multiple_of(WHOLE_EVERY);
+        if is_whole {
+            self.index.push((name.to_owned(), self.written));
+        }
+        let kept = if is_whole { 0 } else { shared(&self.last, name) };
+        let rest = &name.as_bytes()[kept..];
+        let mut bytes = Vec::with_capacity(rest.len() + 20);
+        for number in [kept, rest.len()] {
+            let number = u16::try_from(number).map_err(|_| io::ErrorKind::InvalidData)?;
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(rest);
+        bytes.extend(sign.tag.0);
+        let mut size = sign.size;
+        while size >= 0x80 {
+            bytes.push(size as u8 | 0x80);
+            size >>= 7;
+        }
+        bytes.push(size as u8);
+        self.count = self.count.wrapping_add(1);
+        self.written += bytes.len() as u64;
+        self.file.write_all(&bytes)
     }
 
     /// Tells the next names of the listing before that are gone.
@@ -184,108 +296,18 @@ impl Comparison {
     /// To compare the next one with.
     pub(crate) fn into_snapshot(self) -> io::Result<Snapshot> {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(Snapshot { file, is_sorted: self.is_sorted })
+        let data = match file.into_inner() {
+            SpooledData::InMemory(bytes) => Data::Memory(bytes.into_inner()),
+            SpooledData::OnDisk(file) => Data::File(file),
+        };
+        Ok(Snapshot {
+            data: Arc::new(data),
+            index: self.index.into(),
+            is_sorted: self.is_sorted,
+            is_exact: self.is_exact,
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn listing(before: Option<Snapshot>, names: &[(&str, u8)]) -> (Snapshot, Vec<String>) {
-        let mut comparison = Comparison::new(before, &std::env::temp_dir()).unwrap();
-        let mut changes = Vec::new();
-        for (name, sign) in names {
-            comparison.take(name, Tag([*sign; 6]), &mut changes).unwrap();
-        }
-        comparison.finish(&mut changes).unwrap();
-        let snapshot = comparison.into_snapshot().unwrap();
-        let told = changes.into_iter().map(|Change { name, now }| match now {
-            Some(_) => name,
-            None => format!("-{name}"),
-        });
-        (snapshot, told.collect())
-    }
-
-    #[test]
-    fn the_first_listing_tells_of_nothing() {
-        let (snapshot, told) = listing(None, &[("a", 1), ("d/b", 1)]);
-        assert!(told.is_empty() && !snapshot.is_unsorted());
-    }
-
-    #[test]
-    fn what_is_new_gone_or_other_is_told_with_its_directories() {
-        let (first, _) =
-            listing(None, &[("a", 1), ("b", 1), ("d/e/x", 1), ("f/", 1), ("g-", 1), ("g/x", 1)]);
-        let (second, told) =
-            listing(Some(first), &[("a", 2), ("c", 1), ("f/y", 1), ("g-", 1), ("g/x", 1)]);
-        assert_eq!(told, ["a", "-b", "c", "-d/", "-d/e/", "-d/e/x", "f/y"]);
-        let (_, told) = listing(Some(second), &[]);
-        assert_eq!(told, ["-a", "-c", "-f/", "-f/y", "-g-", "-g/", "-g/x"]);
-    }
-
-    #[test]
-    fn the_same_listing_again_tells_of_nothing_even_if_it_went_to_a_file() {
-        let names: Vec<String> = (0..90_000).map(|it| format!("{:0>60}/{it:06}", it / 7)).collect();
-        let names: Vec<(&str, u8)> = names.iter().map(|name| (name.as_str(), 1)).collect();
-        let mut snapshot = None;
-        for _ in 0..2 {
-            let (next, told) = listing(snapshot, &names);
-            assert!(told.is_empty());
-            snapshot = Some(next);
-        }
-        let (_, told) = listing(snapshot, &names[1..]);
-        assert_eq!(told.len(), 1);
-    }
-
-    /// Keys as long as they are in real life, page by page. Ten times as many take as much memory, and
-    /// far too long for a test.
-    #[test]
-    fn very_many_objects_are_compared_in_bounded_memory() {
-        const OBJECTS: u32 = 250_000;
-        let round = |before, count: u32| {
-            let mut comparison = Comparison::new(before, &std::env::temp_dir()).unwrap();
-            let (mut changes, mut told) = (Vec::new(), 0);
-            for at in 0..count {
-                let name = format!(
-                    "projects/{:04}/photographs/{:03}/image {at:08}.jpeg",
-                    at / 5_000,
-                    at / 100 % 50
-                );
-                comparison.take(&name, Tag([1; 6]), &mut changes).unwrap();
-                if at % 1_000 == 999 {
-                    told += std::mem::take(&mut changes).len();
-                }
-            }
-            comparison.finish(&mut changes).unwrap();
-            let is_too_much = comparison.is_too_much();
-            (comparison.into_snapshot().unwrap(), told + changes.len(), is_too_much)
-        };
-        let mut kept = None;
-        let memory = allocation_counter::measure(|| {
-            let (first, _, _) = round(None, OBJECTS);
-            let (mut second, told, _) = round(Some(first), OBJECTS);
-            assert_eq!(told, 0);
-            let bytes = second.file.seek(io::SeekFrom::End(0)).unwrap();
-            assert!(
-                bytes / u64::from(OBJECTS) < 24,
-                "{} bytes an object",
-                bytes / u64::from(OBJECTS)
-            );
-            // All of them go at once.
-            let (_, told, is_too_much) = round(Some(second), 0);
-            kept = Some((told, is_too_much));
-        });
-        assert_eq!(kept, Some((CHANGES_MAX, true)));
-        assert!(memory.bytes_max < 24 << 20, "{} bytes at once", memory.bytes_max);
-    }
-
-    #[test]
-    fn an_unsorted_listing_is_compared_with_nothing() {
-        let (first, _) = listing(None, &[("a", 1)]);
-        let (second, _) = listing(Some(first), &[("b", 1), ("a", 1)]);
-        assert!(second.is_unsorted());
-        let (third, told) = listing(Some(second), &[("a", 1)]);
-        assert!(told.is_empty() && !third.is_unsorted());
-    }
-}
+mod tests;
