@@ -17,8 +17,9 @@ use crate::object::file;
 
 /// For how long an answer is given.
 const LIFE: Duration = Duration::from_secs(5);
-/// Windows that are kept; the oldest goes first.
-const WINDOWS_MAX: usize = 16;
+/// Windows that are kept, and lines in all of them; the oldest goes first.
+const WINDOWS_MAX: usize = 512;
+const LINES_MAX: usize = 32_768;
 /// Directories whose pace is known, and changes told of that nobody has looked at.
 const REMEMBERED_MAX: usize = 16_384;
 /// Entries of a directory's first window, of the largest, and of one of whose neighbours nobody
@@ -227,13 +228,7 @@ impl Nearby {
             return None;
         }
         let (directory, name) = split(key);
-        while memory.windows.len() >= WINDOWS_MAX
-            || memory.windows.front().is_some_and(|it| !it.is_young())
-        {
-            if let Some(window) = memory.windows.pop_front() {
-                memory.learn(&window);
-            }
-        }
+        memory.tidy();
         let before =
             memory.windows.iter().rfind(|it| it.directory == directory && it.reach != Reach::Asked);
         let size = before.map(Window::next_size).or_else(|| memory.pace.get(directory).copied());
@@ -277,6 +272,19 @@ impl Nearby {
 }
 
 impl Memory {
+    /// Makes room for one more window.
+    fn tidy(&mut self) {
+        let mut lines: usize = self.windows.iter().map(|it| it.lines.len()).sum();
+        while let Some(first) = self.windows.front()
+            && (self.windows.len() >= WINDOWS_MAX || lines > LINES_MAX || !first.is_young())
+        {
+            lines -= first.lines.len();
+            if let Some(window) = self.windows.pop_front() {
+                self.learn(&window);
+            }
+        }
+    }
+
     fn learn(&mut self, window: &Window) {
         if self.pace.len() >= REMEMBERED_MAX {
             self.pace.clear();

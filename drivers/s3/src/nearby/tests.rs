@@ -127,6 +127,18 @@ async fn what_the_watch_has_told_is_known_until_it_changes() {
     assert_eq!(nearby.take("d/a"), None);
 }
 
+#[tokio::test]
+async fn what_is_remembered_is_bounded() {
+    let nearby = watched();
+    let all: Vec<Line> = (0..LARGEST).map(|number| object(&format!("{number:04}"))).collect();
+    for number in 0..2_000 {
+        ask(&nearby, &format!("{number}/0000"), &all[..number % LARGEST]);
+    }
+    let memory = nearby.memory();
+    assert!(memory.windows.len() <= WINDOWS_MAX);
+    assert!(memory.windows.iter().map(|it| it.lines.len()).sum::<usize>() <= LINES_MAX + FIRST);
+}
+
 #[test]
 fn a_text_just_before_a_name_is_less_than_it() {
     for name in ["b", "file 17", "a!", "ü", "a~", "00", "0", "!"] {

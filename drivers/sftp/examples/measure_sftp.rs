@@ -1,20 +1,22 @@
 //! Measures the driver alone, against an SSH server: many small files and a large one, up and down,
 //! beside `rclone` and OpenSSH's own `scp` on the same server in the same run.
 //!
-//! `cargo run --release -p onitu-driver-sftp --example measure [FOLDER]` starts OpenSSH's server
+//! `cargo run --release -p onitu-driver-sftp --example measure_sftp [FOLDER]` starts OpenSSH's server
 //! on loopback and prints one line per run. The CPU time is that of the client; the server's is
-//! its own. What isn't installed is left out. `docs/drivers/sftp.md` has figures.
+//! its own. What isn't installed is left out. With `REQUESTS=1` in the environment the server
+//! writes down every request and they are counted, which makes it slower. `docs/drivers/sftp.md`
+//! has figures.
 
 use std::path::{Path as File, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::{StreamExt, stream};
 use onitu_driver_sftp::Sftp;
 use onitu_plug::{
     Bytes, Checksum, Content, Fault, Hints, Kind, Path, Plug, Setting, Sink, Source, State,
 };
-use onitu_test_sshd::Sshd;
+use onitu_test_sshd::{Sshd, sftp_server};
 use tokio::time::Instant;
 
 const SMALL: usize = 2_000;
@@ -26,11 +28,21 @@ const AT_ONCE: usize = 128;
 /// Changes that are waited for, one after the other.
 const CHANGES: usize = 20;
 
+/// Where the server writes down what it is asked, if it does.
+static ASKED: OnceLock<PathBuf> = OnceLock::new();
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Fault> {
     let folder = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     let root = tempfile::tempdir_in(&folder).expect("a folder");
-    let server = Sshd::start();
+    let asked = root.path().with_extension("asked");
+    let server = if std::env::var_os("REQUESTS").is_some() {
+        let told = format!("{} -e -l DEBUG3 2>>{}", sftp_server(), asked.display());
+        let _ = ASKED.set(asked.clone());
+        Sshd::start_with(&[&format!("Subsystem sftp {told}")])
+    } else {
+        Sshd::start()
+    };
     let plug = Arc::new(connect(&server, root.path(), None).await?);
     small(&plug).await?;
     large(&plug).await?;
@@ -39,6 +51,7 @@ async fn main() -> Result<(), Fault> {
     for command in [None, Some("inotifywait")] {
         changes(&server, &folder, command).await?;
     }
+    let _ = std::fs::remove_file(asked);
     Ok(())
 }
 
@@ -215,12 +228,26 @@ struct Run {
     name: String,
     began: Instant,
     cpu_s: f64,
+    asked: usize,
+}
+
+/// How many requests the server has written down.
+fn asked() -> usize {
+    let said = ASKED.get().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+    // Each may be told of in several lines with its number, the first of them in a row.
+    let numbers = said.lines().filter_map(|line| {
+        let number = line.split_once("request ")?.1.split_once(':')?.0;
+        number.parse::<u32>().ok()
+    });
+    let mut numbers: Vec<u32> = numbers.collect();
+    numbers.dedup();
+    numbers.len()
 }
 
 #[allow(clippy::print_stdout, reason = "the figures are this program's data")]
 impl Run {
     fn begin(name: &str) -> Self {
-        Self { name: name.to_owned(), began: Instant::now(), cpu_s: cpu_s() }
+        Self { name: name.to_owned(), began: Instant::now(), cpu_s: cpu_s(), asked: asked() }
     }
 
     #[allow(clippy::cast_precision_loss, reason = "figures for people")]
@@ -228,7 +255,13 @@ impl Run {
         let took_s = self.began.elapsed().as_secs_f64();
         let (files_s, mb_s) = (files as f64 / took_s, bytes as f64 / took_s / 1e6);
         let (name, cpu_s) = (self.name, cpu_s() - self.cpu_s);
-        println!("{name}: {took_s:.2} s, {files_s:.0} files/s, {mb_s:.0} MB/s, CPU {cpu_s:.2} s");
+        let requests = match asked() - self.asked {
+            0 => String::new(),
+            requests => format!(", {requests} requests"),
+        };
+        println!(
+            "{name}: {took_s:.2} s, {files_s:.0} files/s, {mb_s:.0} MB/s, CPU {cpu_s:.2} s{requests}"
+        );
     }
 
     fn note(self, text: &str) {

@@ -1,7 +1,7 @@
 //! Measures the driver alone, beside rclone on the same server in the same run: many small files
 //! and a large one, up and down.
 //!
-//! `cargo run --release -p onitu-driver-s3 --example measure` starts the tests' server, which
+//! `cargo run --release -p onitu-driver-s3 --example measure_s3` starts the tests' server, which
 //! counts requests and is slow. With `ENDPOINT`, `BUCKET`, `ACCESS_KEY_ID` and `SECRET_ACCESS_KEY`
 //! in the environment another one is measured, for example s3s-fs. The CPU time is that of the
 //! client alone. rclone, where it is installed, reads and writes a folder (`FOLDER`, else
@@ -13,13 +13,18 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use onitu_driver_s3::{Options, S3};
-use onitu_plug::{Bytes, Checksum, Content, Fault, Kind, Path, Plug, Setting, Sink, Source, State};
+use onitu_plug::{
+    Bytes, Checksum, Content, Fault, Found, Hints, Kind, Path, Plug, Setting, Sink, Source, State,
+    Tag,
+};
 use onitu_test_s3::{Bucket, Fresh};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 const SMALL: usize = 2_000;
+const DIRECTORIES: usize = 20;
 const SMALL_BYTES: usize = 4_096;
 const LARGE_BYTES: usize = 512 * 1024 * 1024;
 const CHUNK: usize = 1024 * 1024;
@@ -78,11 +83,20 @@ async fn main() -> Result<(), Fault> {
     };
     let plug = Arc::new(S3::connect(options, setting).await?);
     let names: Vec<Path> = (0..SMALL)
-        .map(|number| Path::new(&format!("d{}/file {number}", number % 20)))
+        .map(|number| Path::new(&format!("d{}/file {number}", number % DIRECTORIES)))
         .collect::<Result<_, _>>()
         .expect("paths");
-    small_files(&server, &plug, &names).await?;
-    large_file(&server, &plug).await?;
+    let measured = async {
+        plug.settle().await?;
+        small_files(&server, &plug, &names).await?;
+        large_file(&server, &plug).await
+    };
+    // As in use: what listings told is remembered while somebody tells of others' changes.
+    tokio::select! {
+        biased;
+        ended = plug.watch(Hints::default()) => ended?,
+        done = measured => done?,
+    }
     if Command::new("rclone").arg("version").stdout(Stdio::null()).status().is_ok() {
         beside(&server, &names);
     }
@@ -100,8 +114,14 @@ async fn small_files(server: &Server, plug: &Arc<S3>, names: &[Path]) -> Result<
     run.end(SMALL, SMALL * SMALL_BYTES);
     assert_eq!(states.len(), SMALL);
     let run = Run::begin(server, "driver, 2,000 x 4 KiB down");
-    let down = stream::iter(names)
-        .map(|path| read(plug, path))
+    // As after a scan, which tells the tags.
+    let mut found = Vec::new();
+    for number in 0..DIRECTORIES {
+        found.extend(listed(plug, &format!("d{number}")).await?);
+    }
+    assert_eq!(found.len(), SMALL);
+    let down = stream::iter(&found)
+        .map(|(path, tag)| read(plug, path, *tag))
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>();
     let bytes: usize = down.await.into_iter().sum::<Result<usize, _>>()?;
@@ -113,10 +133,10 @@ async fn large_file(server: &Server, plug: &Arc<S3>) -> Result<(), Fault> {
     let large = Path::new("large").expect("a path");
     let bytes = Bytes::from(vec![9_u8; CHUNK]);
     let run = Run::begin(server, "driver, 512 MiB up");
-    place(plug, &large, &bytes, LARGE_BYTES / CHUNK).await?;
+    let placed = place(plug, &large, &bytes, LARGE_BYTES / CHUNK).await?;
     run.end(1, LARGE_BYTES);
     let run = Run::begin(server, "driver, 512 MiB down");
-    let count = read(plug, &large).await?;
+    let count = read(plug, &large, placed.tag).await?;
     run.end(1, count);
     Ok(())
 }
@@ -140,11 +160,26 @@ async fn place(plug: &S3, path: &Path, chunk: &Bytes, count: usize) -> Result<St
     sink.place(content, expect).await
 }
 
-async fn read(plug: &S3, path: &Path) -> Result<usize, Fault> {
-    let state = plug.look(path).await?.ok_or_else(|| {
-        Fault::new(onitu_plug::FaultKind::NotFound, format!("`{path}` is not there"))
-    })?;
-    let mut source = plug.read(path, state.tag, 0).await?;
+/// The files of a directory, and their tags.
+async fn listed(plug: &S3, directory: &str) -> Result<Vec<(Path, Tag)>, Fault> {
+    let directory = Path::new(directory).expect("a path");
+    let (sender, mut pages) = mpsc::channel::<Vec<Found>>(4);
+    let read = async {
+        let mut found = Vec::new();
+        while let Some(page) = pages.recv().await {
+            found.extend(page.into_iter().filter_map(|it| match it {
+                Found::Entry { name, state } => Some((directory.join(&name).ok()?, state.tag)),
+                Found::Problem { .. } => None,
+            }));
+        }
+        found
+    };
+    let (listed, found) = tokio::join!(plug.list(&directory, sender), read);
+    listed.map(|()| found)
+}
+
+async fn read(plug: &S3, path: &Path, tag: Tag) -> Result<usize, Fault> {
+    let mut source = plug.read(path, tag, 0).await?;
     let mut count = 0;
     loop {
         let bytes = source.next(CHUNK as u32).await?;
@@ -182,6 +217,8 @@ fn rclone(server: &Server, name: &str, amount: (usize, usize), from: &str, to: &
     let status = Command::new("rclone")
         .args(["copy", "--config", "/dev/null", "--transfers", "32", "--checkers", "32"])
         .args(["--s3-no-check-bucket", "--retries", "1", from, to])
+        // Of certificates, which nothing here has; rclone stops at it.
+        .env_remove("AWS_CA_BUNDLE")
         .env("RCLONE_CONFIG_M_TYPE", "s3")
         .env("RCLONE_CONFIG_M_PROVIDER", "Other")
         .env("RCLONE_CONFIG_M_REGION", server.option("region"))

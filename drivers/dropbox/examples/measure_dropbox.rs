@@ -1,7 +1,7 @@
 //! Measures the driver alone, against the fake server: many small files and a large one, up and
 //! down, and what a restart asks for.
 //!
-//! `cargo run --release -p onitu-driver-dropbox --example measure [MS]` prints one line per run; each
+//! `cargo run --release -p onitu-driver-dropbox --example measure_dropbox [MS]` prints one line per run; each
 //! call takes so many milliseconds longer. The CPU time is that of driver and server together:
 //! both are in this process.
 
