@@ -3,7 +3,8 @@
 //!
 //! `cargo run --release -p onitu-driver-s3 --example measure_s3` starts the tests' server, which
 //! counts requests and is slow. With `ENDPOINT`, `BUCKET`, `ACCESS_KEY_ID` and `SECRET_ACCESS_KEY`
-//! in the environment another one is measured, for example s3s-fs. The CPU time is that of the
+//! in the environment another one is measured, for example s3s-fs, and with `FLAT=1` all
+//! files in one directory (s3s-fs can't be asked for one by name). The CPU time is that of the
 //! client alone. rclone, where it is installed, reads and writes a folder (`FOLDER`, else
 //! `/dev/shm`); the driver's bytes are in memory. `docs/drivers/s3.md` has figures.
 
@@ -82,13 +83,19 @@ async fn main() -> Result<(), Fault> {
         state_dir: Some(state.path().to_owned()),
     };
     let plug = Arc::new(S3::connect(options, setting).await?);
+    let directories: Vec<String> = match std::env::var_os("FLAT") {
+        Some(_) => vec![String::new()],
+        None => (0..DIRECTORIES).map(|number| format!("d{number}")).collect(),
+    };
+    let directories: Vec<Path> =
+        directories.iter().map(|it| Path::new(it)).collect::<Result<_, _>>().expect("paths");
     let names: Vec<Path> = (0..SMALL)
-        .map(|number| Path::new(&format!("d{}/file {number}", number % DIRECTORIES)))
+        .map(|number| directories[number % directories.len()].join(&format!("file {number}")))
         .collect::<Result<_, _>>()
         .expect("paths");
     let measured = async {
         plug.settle().await?;
-        small_files(&server, &plug, &names).await?;
+        small_files(&server, &plug, &directories, &names).await?;
         large_file(&server, &plug).await
     };
     // As in use: what listings told is remembered while somebody tells of others' changes.
@@ -103,7 +110,12 @@ async fn main() -> Result<(), Fault> {
     Ok(())
 }
 
-async fn small_files(server: &Server, plug: &Arc<S3>, names: &[Path]) -> Result<(), Fault> {
+async fn small_files(
+    server: &Server,
+    plug: &Arc<S3>,
+    directories: &[Path],
+    names: &[Path],
+) -> Result<(), Fault> {
     let small = Bytes::from(vec![7_u8; SMALL_BYTES]);
     let run = Run::begin(server, "driver, 2,000 x 4 KiB up");
     let placed = stream::iter(names)
@@ -116,9 +128,10 @@ async fn small_files(server: &Server, plug: &Arc<S3>, names: &[Path]) -> Result<
     let run = Run::begin(server, "driver, 2,000 x 4 KiB down");
     // As after a scan, which tells the tags.
     let mut found = Vec::new();
-    for number in 0..DIRECTORIES {
-        found.extend(listed(plug, &format!("d{number}")).await?);
+    for directory in directories {
+        found.extend(listed(plug, directory).await?);
     }
+    found.retain(|(path, _)| path.name().starts_with("file "));
     assert_eq!(found.len(), SMALL);
     let down = stream::iter(&found)
         .map(|(path, tag)| read(plug, path, *tag))
@@ -161,8 +174,7 @@ async fn place(plug: &S3, path: &Path, chunk: &Bytes, count: usize) -> Result<St
 }
 
 /// The files of a directory, and their tags.
-async fn listed(plug: &S3, directory: &str) -> Result<Vec<(Path, Tag)>, Fault> {
-    let directory = Path::new(directory).expect("a path");
+async fn listed(plug: &S3, directory: &Path) -> Result<Vec<(Path, Tag)>, Fault> {
     let (sender, mut pages) = mpsc::channel::<Vec<Found>>(4);
     let read = async {
         let mut found = Vec::new();
@@ -174,7 +186,7 @@ async fn listed(plug: &S3, directory: &str) -> Result<Vec<(Path, Tag)>, Fault> {
         }
         found
     };
-    let (listed, found) = tokio::join!(plug.list(&directory, sender), read);
+    let (listed, found) = tokio::join!(plug.list(directory, sender), read);
     listed.map(|()| found)
 }
 
