@@ -7,6 +7,7 @@ mod commands;
 mod configuration;
 mod conflicts;
 mod crashes;
+mod credentials;
 mod directories;
 mod driver_test;
 mod dropbox;

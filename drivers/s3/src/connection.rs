@@ -3,15 +3,20 @@
 
 use std::time::Duration;
 
-use aws_config::meta::region::RegionProviderChain;
+use aws_config::default_provider::region::DefaultRegionChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    Credentials, ProvideCredentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
 
+use onitu_plug::Fault;
+
+use crate::fault::{causes, unavailable};
 use crate::options::Options;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -19,30 +24,71 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: Duration = Duration::from_mins(2);
 
 /// What all connections have in common. Sends nothing to the bucket yet.
-pub(crate) async fn found(options: &Options) -> SdkConfig {
-    let region = RegionProviderChain::first_try(options.region.clone().map(Region::new));
-    let region = match options.endpoint {
-        Some(_) => region.or_else(Region::new("us-east-1")),
-        None => region.or_default_provider().or_else(Region::new("us-east-1")),
-    };
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region);
+///
+/// # Errors
+/// When only a half of the credentials is given, or the profile has none.
+pub(crate) async fn found(options: &Options) -> Result<SdkConfig, Fault> {
+    let region = region(options).await;
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region.clone());
     if let Some(profile) = &options.profile {
         loader = loader.profile_name(profile);
     }
-    if let (Some(id), Some(key)) = (&options.access_key_id, &options.secret_access_key) {
-        let token = options.session_token.as_ref().map(|token| token.reveal().to_owned());
-        loader = loader.credentials_provider(Credentials::new(
-            id.reveal(),
-            key.reveal(),
-            token,
-            None,
-            "entries.toml",
-        ));
-    }
+    loader = match (&options.access_key_id, &options.secret_access_key, &options.profile) {
+        (Some(id), Some(key), _) => {
+            let token = options.session_token.as_ref().map(|token| token.reveal().to_owned());
+            let given = Credentials::new(id.reveal(), key.reveal(), token, None, "entries.toml");
+            loader.credentials_provider(given)
+        }
+        (None, None, Some(profile)) => {
+            // Else the environment would go before what this service was given.
+            loader.credentials_provider(of_profile(profile, region).await?)
+        }
+        (None, None, None) => loader,
+        (Some(_), None, _) => return Err(half("access_key_id", "secret_access_key")),
+        (None, Some(_), _) => return Err(half("secret_access_key", "access_key_id")),
+    };
     let limits =
         TimeoutConfig::builder().connect_timeout(CONNECT_LIMIT).read_timeout(ANSWER_LIMIT).build();
     // What is tried again, and when, is decided by the runtime.
-    loader.timeout_config(limits).retry_config(RetryConfig::disabled()).load().await
+    Ok(loader.timeout_config(limits).retry_config(RetryConfig::disabled()).load().await)
+}
+
+/// Who asks by a profile's name. Asked once here, since it tells only the first time what is wrong.
+async fn of_profile(
+    profile: &str,
+    region: Region,
+) -> Result<ProfileFileCredentialsProvider, Fault> {
+    let config = ProviderConfig::without_region().with_region(Some(region));
+    let named = ProfileFileCredentialsProvider::builder().configure(&config);
+    let named = named.profile_name(profile).build();
+    named.provide_credentials().await.map_err(|error| {
+        let why = causes(&error);
+        unavailable(format!(
+            "the profile `{profile}` gives no credentials: {why}: correct `profile`, or \
+             `~/.aws/config` and `~/.aws/credentials`"
+        ))
+    })?;
+    Ok(named)
+}
+
+fn half(given: &str, missing: &str) -> Fault {
+    unavailable(format!("`{given}` is given without `{missing}`: give both, or neither"))
+}
+
+/// The one that is given; else that of the AWS configuration, if the server is Amazon's.
+async fn region(options: &Options) -> Region {
+    let given = options.region.clone().map(Region::new);
+    if given.is_none() && options.endpoint.is_none() {
+        let chain = DefaultRegionChain::builder();
+        let chain = match &options.profile {
+            Some(profile) => chain.profile_name(profile),
+            None => chain,
+        };
+        if let Some(found) = chain.build().region().await {
+            return found;
+        }
+    }
+    given.unwrap_or(Region::from_static("us-east-1"))
 }
 
 /// To the bucket's server.

@@ -23,12 +23,28 @@ pub(crate) struct Refusal {
     pub(crate) region: Option<String>,
 }
 
+/// Nobody was found in whose name to ask. A code of this driver's own.
+const NO_CREDENTIALS: &str = "NoCredentials";
+/// What the SDK says then, before why.
+const LOADING: &str = "an error occurred while loading credentials";
+
 /// Codes for which nothing is known of any path until somebody does something.
-const BROKEN: [(&str, &str); 13] = [
+const BROKEN: [(&str, &str); 14] = [
+    (
+        NO_CREDENTIALS,
+        "give `access_key_id` and `secret_access_key`, or the `profile` that has them, or set \
+         `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` before Onitu starts",
+    ),
     ("NoSuchBucket", "create the bucket, or correct `bucket`"),
     ("InvalidBucketName", "correct `bucket`"),
-    ("InvalidAccessKeyId", "correct `access_key_id`"),
-    ("SignatureDoesNotMatch", "correct `secret_access_key`"),
+    (
+        "InvalidAccessKeyId",
+        "correct `access_key_id`, or the environment or profile that the credentials come from",
+    ),
+    (
+        "SignatureDoesNotMatch",
+        "correct `secret_access_key`, or the environment or profile that the credentials come from",
+    ),
     ("ExpiredToken", "renew the credentials: the session token is no longer valid"),
     ("InvalidToken", "renew the credentials: `session_token` isn't valid"),
     ("RequestTimeTooSkewed", "set this machine's clock: it differs from the server's"),
@@ -120,7 +136,9 @@ impl Refusal {
 
     /// What failed (`write`, `list`: a verb) and on what, in Onitu's words.
     pub(crate) fn fault(&self, verb: &str, on: impl Display) -> Fault {
-        let mut text = format!("can't {verb} `{on}`: {}", self.message);
+        // Servers speak in sentences, and more is to follow.
+        let why = self.message.trim_end_matches('.');
+        let mut text = format!("can't {verb} `{on}`: {why}");
         if let Some(hint) = self.hint() {
             let _ = write!(text, ": {hint}");
         }
@@ -196,12 +214,17 @@ where
             _ => causes(&error),
         };
         let retry_after = retry_after.map(Duration::from_secs);
+        if let (None, Some((_, why))) = (status, message.split_once(LOADING)) {
+            let message = format!("there are no credentials{}", why.trim_end_matches('.'));
+            let code = NO_CREDENTIALS.to_owned();
+            return Self { status, code, message, retry_after, region };
+        }
         Self { status, code: code.unwrap_or_default().to_owned(), message, retry_after, region }
     }
 }
 
 /// An error and what it came from, which is where it is said what happened.
-fn causes(error: &dyn Error) -> String {
+pub(crate) fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -114,7 +114,7 @@ fn options() -> Vec<OptionSpec> {
         option(
             "prefix",
             Text,
-            Some(""),
+            None,
             "Only keys that begin with it are synchronized, as if it were a folder: `photos` stands for `photos/…`.",
         ),
         option(
@@ -142,7 +142,7 @@ fn options() -> Vec<OptionSpec> {
             "profile",
             Text,
             None,
-            "The section of `~/.aws/config` and `~/.aws/credentials` that has region and credentials.",
+            "The section of `~/.aws/config` and `~/.aws/credentials` that has region and credentials; given, it goes before the environment.",
         ),
         option(
             "storage_class",

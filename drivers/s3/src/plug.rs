@@ -108,7 +108,7 @@ impl Plug for S3 {
 
     async fn connect(options: Options, setting: Setting) -> Result<Self, Fault> {
         let kept_s = options.uploads_kept_s.unwrap_or(UPLOADS_KEPT.as_secs());
-        let found = connection::found(&options).await;
+        let found = connection::found(&options).await?;
         let queue = options.queue.as_deref().map(|url| Queue::new(&found, url)).transpose()?;
         let requests = Requests::new(connection::to_bucket(&found, &options), &options);
         let mut bucket = Bucket::new(requests, &options);
