@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use onitu_plug::{Abilities, Manifest, OptionKind, OptionSpec, PROTOCOL_VERSION};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 /// SSH's own port.
 const PORT: u16 = 22;
@@ -18,7 +19,7 @@ pub struct Options {
     /// The server's name or address.
     pub host: String,
     /// Its port for SSH.
-    #[serde(default = "port")]
+    #[serde(default = "port", deserialize_with = "port_of_number")]
     pub port: u16,
     /// Who logs in.
     pub user: String,
@@ -46,6 +47,14 @@ pub struct Options {
 
 fn port() -> u16 {
     PORT
+}
+
+/// A number that is no port is told with the option's name.
+fn port_of_number<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    let number = i64::deserialize(from)?;
+    let port = u16::try_from(number).ok().filter(|port| *port != 0);
+    let wrong = || D::Error::custom(format!("`port` must be from 1 to 65535, not {number}"));
+    port.ok_or_else(wrong)
 }
 
 /// A text that is never shown.
@@ -161,6 +170,18 @@ pub(crate) fn manifest() -> Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_is_no_port_is_told_by_its_name() {
+        for port in [0, -1, 65_536] {
+            let options = serde_json::json!({
+                "host": "nas", "user": "ada", "root": "sync", "port": port,
+            });
+            let error = serde_json::from_value::<Options>(options).expect_err("no port");
+            let told = format!("`port` must be from 1 to 65535, not {port}");
+            assert_eq!(error.to_string(), told);
+        }
+    }
 
     #[test]
     fn a_password_is_shown_to_nobody() {

@@ -204,21 +204,20 @@ async fn load(file: PathBuf, options: &Options) -> Result<PrivateKey, Fault> {
 }
 
 fn read_key(file: &Path, password: Option<&str>) -> Result<PrivateKey, Fault> {
-    // A password that is for the login isn't for a key that has none.
-    let loaded = load_secret_key(file, None).or_else(|error| match error {
-        russh::keys::Error::KeyIsEncrypted => load_secret_key(file, password),
-        error => Err(error),
-    });
-    loaded.map_err(|error| {
-        let hint = match error {
-            russh::keys::Error::KeyIsEncrypted => {
-                ": give its password as `password`, or add it to ssh-agent and leave out \
-                 `private_key`"
-            }
-            _ => "",
-        };
-        unavailable(format!("can't use the key `{}`: {error}{hint}", file.display()))
-    })
+    use russh::keys::Error;
+    let told = |why: String| unavailable(format!("can't use the key `{}`: {why}", file.display()));
+    match load_secret_key(file, None) {
+        Ok(key) => Ok(key),
+        // A password that is for the login isn't for a key that has none.
+        Err(Error::KeyIsEncrypted) if password.is_some() => load_secret_key(file, password)
+            .map_err(|error| told(format!("`password` doesn't open it ({error})"))),
+        Err(error @ Error::KeyIsEncrypted) => Err(told(format!(
+            "{error}: give its password as `password`, or add it to ssh-agent and leave out \
+             `private_key`"
+        ))),
+        Err(error @ Error::IO(_)) => Err(told(error.to_string())),
+        Err(error) => Err(told(format!("{error}: is it the private one, and not `….pub`?"))),
+    }
 }
 
 /// How an RSA key signs: the old way is refused by most servers.

@@ -72,6 +72,32 @@ async fn a_key_that_the_server_does_not_take_is_told_with_what_it_takes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cant_be_used_is_told_with_what_is_wrong() {
+    let (server, root) = (Sshd::start(), root());
+    let locked = root.path().join("locked");
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "sesame", "-f"])
+        .arg(&locked)
+        .status();
+    assert!(made.expect("ssh-keygen").success());
+    let mut options = server.options(root.path());
+    options["private_key"] = json!(locked);
+    let message = refused(options.clone()).await.message;
+    assert!(message.contains("give its password as `password`"), "{message}");
+    options["password"] = json!("tahini");
+    let message = refused(options.clone()).await.message;
+    assert!(message.contains("`password` doesn't open it"), "{message}");
+    assert!(!message.contains("tahini"), "it isn't shown: {message}");
+    for (file, told) in
+        [(locked.with_extension("pub"), "private one"), (root.path().into(), "irectory")]
+    {
+        options["private_key"] = json!(file);
+        let message = refused(options.clone()).await.message;
+        assert!(message.contains(told), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_not_there_is_told_by_its_name() {
     let (server, root) = (Sshd::start(), root());
     let mut options = server.options(root.path());
