@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::client::Client;
+use crate::fault::Refusal;
 use crate::options::Options;
 
 /// Holds the service's options as JSON; `onitu auth` sets it.
@@ -73,7 +74,7 @@ async fn run() -> Result<String, Fault> {
             ("code_verifier", &verifier),
         ])
         .await
-        .map_err(|_| failed("Dropbox refuses the code: get another one".to_owned()))?;
+        .map_err(unsettled)?;
     let Some(refresh_token) = granted["refresh_token"].as_str() else {
         return Err(failed("Dropbox gave no token that lasts".to_owned()));
     };
@@ -89,6 +90,18 @@ async fn run() -> Result<String, Fault> {
         "Onitu may work in the Dropbox of {name} ({email}); the token is in `{}`",
         file.display()
     ))
+}
+
+/// Why there is no token. A code that is refused is of no use any more; one that didn't arrive is.
+fn unsettled(refusal: Refusal) -> Fault {
+    match refusal {
+        Refusal::Token => failed(
+            "Dropbox refuses the code: begin again, and paste the new one soon. If it is refused \
+             again: is `app_key` that of the page?"
+                .to_owned(),
+        ),
+        other => other.fault("call", "Dropbox"),
+    }
 }
 
 fn page(options: &Options, verifier: &str) -> String {

@@ -187,7 +187,9 @@ async fn check_room(folder: &Folder, path: &Path, size: u64) -> Result<(), Fault
     let used = number(&allocation["used"]).or_else(|| number(&told["used"])).unwrap_or(0);
     let room = number(&allocation["allocated"]).map(|all| all.saturating_sub(used));
     if room.is_some_and(|room| room < size) {
-        let text = format!("the Dropbox has no room for the {size} bytes of `{path}`");
+        let text = format!(
+            "the Dropbox has no room for the {size} bytes of `{path}`: make room in it, or buy some"
+        );
         return Err(Fault::new(FaultKind::Full, text));
     }
     Ok(())
