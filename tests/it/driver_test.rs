@@ -3,6 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use onitu_test_dropbox::{ACCESS, APP_KEY, Server};
+use onitu_test_sshd::Sshd;
 use onitu_tests::{House, Must, Signal, eventually, found, signal_to};
 
 /// A driver in the house's own directory that is the local one but for `changes` (of `sed`) to its
@@ -138,4 +140,44 @@ fn an_interrupted_run_leaves_nothing_behind() {
     assert_eq!((status.code(), error.as_str()), (Some(1), "error: interrupted\n"));
     house.assert_nothing_runs();
     assert!(is_used().is_none(), "something is left in `{}`", temporary.display());
+}
+
+/// `onitu driver test DRIVER` with these options and no door but the driver itself.
+fn tried_through_itself(house: &House, driver: &str, cases: &str, options: &[String]) -> String {
+    let mut line = vec!["driver", "test", driver, "--opaque", "--cases", cases];
+    line.extend(options.iter().flat_map(|option| ["--option", option.as_str()]));
+    house.say(&line)
+}
+
+/// Its edits have times of their own, or a storage that tells states by size and time alone would
+/// be blamed for taking two of one size for one.
+#[test]
+fn a_user_who_edits_by_a_second_connection_is_told_from_the_first() {
+    let (house, server) = (House::prepared(&[]), Sshd::start());
+    let told = |name: &str, value: &std::path::Path| format!("{name}={}", value.display());
+    let options = [
+        "root={folder}".to_owned(),
+        "host=127.0.0.1".to_owned(),
+        format!("port={}", server.port()),
+        format!("user={}", server.user()),
+        told("private_key", &server.private_key()),
+        told("known_hosts", &server.known_hosts()),
+    ];
+    let told = tried_through_itself(&house, "sftp", "another state", &options);
+    assert!(told.contains("kept            another state is not removed\n"), "{told}");
+    assert!(told.contains("kept            another state is not renamed\n"), "{told}");
+    assert!(told.contains(", 0 broken\n"), "{told}");
+}
+
+#[test]
+fn a_second_connection_has_a_state_directory_of_its_own_where_the_first_keeps_it() {
+    let (house, server) = (House::prepared(&[]), Server::start().must("a server"));
+    house.write_secret("token.json", &format!("{{\"access_token\": \"{ACCESS}\"}}"));
+    let options = [
+        format!("app_key={APP_KEY}"),
+        format!("api_base={}", server.base()),
+        format!("token_file={}", house.path().join("token.json").display()),
+    ];
+    let told = tried_through_itself(&house, "dropbox", "another state is not removed", &options);
+    assert!(told.contains("1 cases: 1 kept, "), "{told}");
 }

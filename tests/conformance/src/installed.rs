@@ -3,6 +3,7 @@
 //! Where they name `{folder}`, the storage is a folder of this machine and its user edits the
 //! files; else the second hand is a second connection of the driver itself.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -142,7 +143,34 @@ impl Installed {
 
     /// A second connection, for edits where there is no other way.
     async fn hand(&self) -> Result<&Remote, Fault> {
-        self.hand.get_or_try_init(|| self.connect(true)).await
+        self.hand.get_or_try_init(|| self.second()).await
+    }
+
+    /// Some storages let only the Onitu in that works there already, which is known by its state
+    /// directory; some drivers let only one connection use such a directory.
+    async fn second(&self) -> Result<Remote, Fault> {
+        match self.connect(true).await {
+            Err(fault) if fault.kind == FaultKind::Unavailable => {
+                let state = self.storage()?.yard.other_state();
+                let made = state.map_err(|error| Fault::new(FaultKind::Bug, error.to_string()));
+                self.connect_with(true, made?).await
+            }
+            connected => connected,
+        }
+    }
+
+    async fn connect_with(&self, known: bool, state: PathBuf) -> Result<Remote, Fault> {
+        let storage = self.storage()?;
+        let options = Value::Object(storage.options.clone());
+        let process = self.process.as_ref().map_err(Clone::clone)?;
+        let setting = Setting {
+            service: "conformance".to_owned(),
+            known,
+            trash_days: 30,
+            trash_size_bytes: None,
+            state_dir: Some(state),
+        };
+        Remote::over(process, options, setting).await
     }
 }
 
@@ -170,17 +198,7 @@ impl Subject for Installed {
     }
 
     async fn connect(&self, known: bool) -> Result<Remote, Fault> {
-        let storage = self.storage()?;
-        let options = Value::Object(storage.options.clone());
-        let process = self.process.as_ref().map_err(Clone::clone)?;
-        let setting = Setting {
-            service: "conformance".to_owned(),
-            known,
-            trash_days: 30,
-            trash_size_bytes: None,
-            state_dir: Some(storage.yard.state()),
-        };
-        Remote::over(process, options, setting).await
+        self.connect_with(known, self.storage()?.yard.state()).await
     }
 
     fn has_door(&self) -> bool {

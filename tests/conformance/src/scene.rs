@@ -18,6 +18,9 @@ use crate::through;
 /// The mtime of files that the suite writes: whole seconds, since many protocols have no finer.
 const MTIME_NS: i64 = 1_600_000_000_000_000_000;
 
+/// Files that a user in a hurry writes at once.
+const WRITES_AT_ONCE: usize = 8;
+
 /// The driver under test, connected to a fresh storage.
 pub struct Scene<S: Subject> {
     /// The storage and its user.
@@ -114,6 +117,17 @@ impl<S: Subject> Scene<S> {
             sink.write(Bytes::copy_from_slice(chunk)).await?;
         }
         sink.place(content, expect).await
+    }
+
+    /// Writes as the user, some files at once: one after the other, thousands would take minutes on
+    /// a storage that is far away.
+    pub async fn users_write(&self, names: &[String], bytes: &[u8]) -> Result<(), Fault> {
+        for some in names.chunks(WRITES_AT_ONCE) {
+            let paths: Vec<Path> = some.iter().map(|name| at(name)).collect();
+            let writes = paths.iter().map(|path| self.subject.write(path, bytes));
+            futures_util::future::try_join_all(writes).await?;
+        }
+        Ok(())
     }
 
     /// What the driver sees at the path.

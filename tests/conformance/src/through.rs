@@ -4,7 +4,7 @@
 //! own. A driver that is wrong about this is wrong in the cases themselves, too.
 
 use bytes::Bytes;
-use onitu_plug::{Content, Fault, FaultKind, Kind, Path, Plug, Sink, Source, State};
+use onitu_plug::{Content, Fault, FaultKind, Kind, Path, Plug, Sink, Source, State, Tag};
 
 use crate::scene::file;
 
@@ -13,12 +13,34 @@ const CHUNK_BYTES: u32 = 256 * 1024;
 
 /// Replaces whatever is there.
 pub(crate) async fn write(plug: &impl Plug, path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    match place(plug, path, bytes, None).await {
+        // Most are new, which is found out without a look, since that is dear on a far service.
+        Err(fault) if fault.kind == FaultKind::Changed => {}
+        placed => return placed,
+    }
     let expect = plug.look(path).await?.map(|state| state.tag);
-    let content = file(bytes);
+    place(plug, path, bytes, expect).await
+}
+
+async fn place(
+    plug: &impl Plug,
+    path: &Path,
+    bytes: &[u8],
+    expect: Option<Tag>,
+) -> Result<(), Fault> {
+    let content = Content { mtime_ns: fresh_time_ns(), ..file(bytes) };
     let mut sink = plug.write(path, &content, fresh_key()).await?;
     sink.resumed().await?;
     sink.write(Bytes::copy_from_slice(bytes)).await?;
     sink.place(content, expect).await.map(drop)
+}
+
+/// A whole second that no other write of this process has: a user's edits have a time each, and by
+/// nothing else some storages tell two of one size apart.
+fn fresh_time_ns() -> i64 {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    static LAST_S: AtomicI64 = AtomicI64::new(1_600_000_000);
+    (LAST_S.fetch_add(1, Ordering::Relaxed) + 1) * 1_000_000_000
 }
 
 /// Reads what is there and replaces it by that and more: no storage behind a driver appends.

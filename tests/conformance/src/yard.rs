@@ -49,6 +49,13 @@ impl Yard {
         self.top.path().join("state")
     }
 
+    /// The same for a second connection that can't share it; made if it isn't there.
+    pub(crate) fn other_state(&self) -> std::io::Result<PathBuf> {
+        let state = self.top.path().join("other state");
+        fs::create_dir_all(&state)?;
+        Ok(state)
+    }
+
     /// Where a path of the service is on this machine.
     fn path(&self, path: &Path) -> PathBuf {
         self.root().join(path.as_str())

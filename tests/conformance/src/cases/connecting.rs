@@ -85,9 +85,7 @@ pub async fn a_listing_that_is_cut_off_never_looks_complete<S: Subject>(
     scene: Scene<S>,
 ) -> Promise {
     let names: Vec<String> = (0..2_500).map(|number| format!("many/{number}")).collect();
-    for name in &names {
-        scene.subject.write(&at(name), b"").await?;
-    }
+    scene.users_write(&names, b"").await?;
     let (sender, mut receiver) = mpsc::channel(1);
     let (plug, many) = (scene.plug.clone(), at("many"));
     let listing = tokio::spawn(async move { plug.list(&many, sender).await });

@@ -105,11 +105,9 @@ pub async fn an_empty_directory_is_listed<S: Subject>(scene: Scene<S>) -> Promis
 
 /// Makes many files in one directory, empty ones, as their user; tells their names.
 async fn fill<S: Subject>(scene: &Scene<S>) -> Result<BTreeSet<String>, Broken> {
-    let names: BTreeSet<String> = (0..MANY).map(|number| format!("entry {number}")).collect();
-    for name in &names {
-        scene.subject.write(&at(&format!("many/{name}")), b"").await?;
-    }
-    Ok(names)
+    let paths: Vec<String> = (0..MANY).map(|number| format!("many/entry {number}")).collect();
+    scene.users_write(&paths, b"").await?;
+    Ok((0..MANY).map(|number| format!("entry {number}")).collect())
 }
 
 /// Three thousand entries come in pages, each entry once.

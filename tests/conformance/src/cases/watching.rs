@@ -80,9 +80,7 @@ pub async fn what_appears_in_a_new_directory_is_hinted_at<S: Subject>(scene: Sce
     let mut hearing = Hearing::begin(&scene).await?;
     let names: Vec<String> =
         (0..200).map(|number| format!("new {}/a/b/file {number}", number % 20)).collect();
-    for name in &names {
-        scene.subject.write(&at(name), b"bytes").await?;
-    }
+    scene.users_write(&names, b"bytes").await?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     hearing.hears_of(&names).await?;
     Ok(Verdict::Kept)
@@ -94,9 +92,7 @@ pub async fn what_appears_in_a_new_directory_is_hinted_at<S: Subject>(scene: Sce
 pub async fn a_storm_is_not_passed_over<S: Subject>(scene: Scene<S>) -> Promise {
     let mut hearing = Hearing::begin(&scene).await?;
     let names: Vec<String> = (0..1_500).map(|number| format!("storm/{number}")).collect();
-    for name in &names {
-        scene.subject.write(&at(name), b"bytes").await?;
-    }
+    scene.users_write(&names, b"bytes").await?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     hearing.hears_of(&names).await?;
     Ok(Verdict::Kept)

@@ -94,7 +94,8 @@ pub(super) async fn run(plan: Plan, stop: Arc<AtomicBool>) -> Result<Chaos, Refu
     let (mut chaos, stopped) = blocking(move || begin(&plan, &stop)).await??;
     let Some((mut house, mut storage)) = stopped else { return Ok(chaos) };
     let (near, copy) = (house.root("near").to_owned(), house.path().join("read-back"));
-    let found = match read_back(storage.options().clone(), &copy).await {
+    let state_dir = house.state_dir().join("drivers").join(SUBJECT);
+    let found = match read_back(storage.options().clone(), state_dir, &copy).await {
         Err(broken) => Some(format!("the storage can't be read back: {broken}")),
         Ok(able) => {
             let compared = move || catch(|| compare(&near, &copy, able));

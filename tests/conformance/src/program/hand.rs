@@ -1,6 +1,6 @@
 //! Reads a whole storage through its driver, after Onitu has stopped.
 
-use std::path::Path as File;
+use std::path::{Path as File, PathBuf};
 
 use onitu_plug::{Abilities, Found, Kind, Path, Plug, Setting};
 use serde_json::{Map, Value};
@@ -10,17 +10,22 @@ use crate::promise::Broken;
 use crate::remote::Remote;
 use crate::through;
 
-/// Brings everything that the storage holds to the folder `to`; tells what the driver can do.
+/// Brings everything that the storage holds to the folder `to`; tells what the driver can do. It
+/// connects as the Onitu did whose `state_dir` that is: to another one the storage may be closed.
 ///
 /// # Errors
 /// When something can't be read, or isn't one of the things that Onitu keeps.
-pub(super) async fn read_back(options: Map<String, Value>, to: &File) -> Result<Abilities, Broken> {
+pub(super) async fn read_back(
+    options: Map<String, Value>,
+    state_dir: PathBuf,
+    to: &File,
+) -> Result<Abilities, Broken> {
     let setting = Setting {
         service: "subject".to_owned(),
         known: true,
         trash_days: 30,
         trash_size_bytes: None,
-        state_dir: None,
+        state_dir: Some(state_dir),
     };
     let remote = Remote::connect(Value::Object(options), setting).await?;
     let mut waiting = vec![Path::root()];
