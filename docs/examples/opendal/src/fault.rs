@@ -40,7 +40,8 @@ pub(crate) fn refusal(status: u16, wait: Option<Duration>) -> Option<Refusal> {
         400 | 414 => Refusal::Name,
         423 => Refusal::Denied("somebody has locked it".to_owned()),
         413 | 507 => Refusal::Full,
-        429 => Refusal::Busy(wait),
+        // It had more to do than it could.
+        408 | 429 => Refusal::Busy(wait),
         503 if wait.is_some() => Refusal::Busy(wait),
         300..=399 => Refusal::Lost(
             "the server sends us elsewhere: correct `endpoint` (perhaps it begins with https)"
@@ -118,7 +119,10 @@ mod tests {
     #[test]
     fn the_servers_own_waiting_time_is_told() {
         let wait = Duration::from_secs(7);
-        let fault = fault("write", "a", &refusal(429, Some(wait)).expect("no success"));
-        assert_eq!((fault.kind, fault.retry_after_ms), (FaultKind::RateLimited, Some(7_000)));
+        for status in [408, 429, 503] {
+            let fault =
+                fault("write", "a", &refusal(status, Some(wait)).expect("no success"));
+            assert_eq!((fault.kind, fault.retry_after_ms), (FaultKind::RateLimited, Some(7_000)));
+        }
     }
 }
