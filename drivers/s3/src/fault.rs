@@ -26,7 +26,8 @@ pub(crate) struct Refusal {
 /// Nobody was found in whose name to ask. A code of this driver's own.
 const NO_CREDENTIALS: &str = "NoCredentials";
 /// What the SDK says then, before why.
-const LOADING: &str = "an error occurred while loading credentials";
+const WITHOUT: [&str; 2] =
+    ["an error occurred while loading credentials", "the credential provider was not enabled"];
 
 /// Codes for which nothing is known of any path until somebody does something.
 const BROKEN: [(&str, &str); 14] = [
@@ -214,13 +215,20 @@ where
             _ => causes(&error),
         };
         let retry_after = retry_after.map(Duration::from_secs);
-        if let (None, Some((_, why))) = (status, message.split_once(LOADING)) {
-            let message = format!("there are no credentials{}", why.trim_end_matches('.'));
+        if let (None, Some(message)) = (status, without_credentials(&message)) {
             let code = NO_CREDENTIALS.to_owned();
             return Self { status, code, message, retry_after, region };
         }
         Self { status, code: code.unwrap_or_default().to_owned(), message, retry_after, region }
     }
+}
+
+/// That nobody was found in whose name to ask, on one line: all the places where the SDK has looked
+/// are named by the hint.
+fn without_credentials(said: &str) -> Option<String> {
+    let why = WITHOUT.iter().find_map(|begin| Some(said.split_once(begin)?.1))?;
+    let why = why.split(". Attempted:").next()?.lines().next().unwrap_or_default();
+    Some(format!("there are no credentials{}", why.trim_end_matches('.')))
 }
 
 /// An error and what it came from, which is where it is said what happened.
@@ -283,6 +291,19 @@ mod tests {
             assert_eq!(fault.kind, expected, "{code}: {fault}");
             assert!(fault.message.starts_with("can't write `a`: because"), "{fault}");
         }
+    }
+
+    #[test]
+    fn that_there_are_no_credentials_is_said_on_one_line() {
+        let chain = "dispatch failure: other: the credential provider was not enabled: no \
+                     credentials found in chain. Attempted:\n  Environment: not set";
+        let told = without_credentials(chain);
+        let expected = "there are no credentials: no credentials found in chain";
+        assert_eq!(told.as_deref(), Some(expected));
+        let refused = "an error occurred while loading credentials: request forbidden.";
+        let told = without_credentials(refused);
+        assert_eq!(told.as_deref(), Some("there are no credentials: request forbidden"));
+        assert_eq!(without_credentials("dns error"), None);
     }
 
     #[test]
