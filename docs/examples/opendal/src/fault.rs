@@ -120,8 +120,7 @@ mod tests {
     fn the_servers_own_waiting_time_is_told() {
         let wait = Duration::from_secs(7);
         for status in [408, 429, 503] {
-            let fault =
-                fault("write", "a", &refusal(status, Some(wait)).expect("no success"));
+            let fault = fault("write", "a", &refusal(status, Some(wait)).expect("no success"));
             assert_eq!((fault.kind, fault.retry_after_ms), (FaultKind::RateLimited, Some(7_000)));
         }
     }
