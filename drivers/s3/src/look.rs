@@ -107,7 +107,9 @@ impl Bucket {
         let most = i32::try_from(ask.size).unwrap_or(PAGE);
         let page = self.requests.list(prefix, &start, false, most).await.ok()?;
         let (lines, is_sorted) = lines(&page, prefix).ok()?;
-        nearby.end(&ask, (&lines, is_sorted), page.is_truncated() == Some(true));
+        // Where it isn't said that nothing follows, something may.
+        let is_all = page.is_truncated() == Some(false) && page.next_continuation_token().is_none();
+        nearby.end(&ask, (&lines, is_sorted), !is_all);
         nearby.take(&key)
     }
 

@@ -298,6 +298,8 @@ fn told(lines: &[Line]) -> Option<BTreeMap<String, Near>> {
     let mut told = BTreeMap::new();
     for line in lines {
         match line {
+            // The server knows no directories: one that isn't told would be taken for gone.
+            Line::Object { name, .. } if name.contains('/') => return None,
             Line::Object { name, etag, size, has_sum } => {
                 let state = file(etag.as_ref()?, *size, None);
                 told.insert(name.clone(), Near::File(state, *has_sum));

@@ -93,10 +93,13 @@ async fn windows_grow_where_neighbours_are_asked_for_and_shrink_where_they_arent
 }
 
 #[tokio::test]
-async fn a_server_that_doesnt_begin_where_it_was_told_isnt_asked_any_more() {
-    for (lines, is_sorted) in
-        [([object("a"), object("c")], true), ([object("b"), object("c")], false)]
-    {
+async fn a_server_that_lists_otherwise_than_it_was_asked_isnt_asked_any_more() {
+    for (lines, is_sorted) in [
+        // Before the beginning, in no order, without directories.
+        ([object("a"), object("c")], true),
+        ([object("b"), object("c")], false),
+        ([object("b"), object("c/d")], true),
+    ] {
         let nearby = watched();
         let asked = nearby.begin("d/b").expect("it may be asked");
         nearby.end(&asked, (&lines, is_sorted), false);
