@@ -82,6 +82,22 @@ impl InForce {
         holders: &[ServiceId],
     ) -> Wish {
         let Some(rules) = &self.rules else { return Wish::default() };
+        let keeps = |service: &Service| facts.kind.is_none_or(|kind| service.keeps(kind));
+        if !services.iter().all(keeps) {
+            let (services, holders) = others_first(services, holders, keeps);
+            let unable = services.iter().filter(|it| !keeps(it)).map(|it| it.id).collect();
+            return Wish { unable, ..self.wish_by(rules, &services, facts, &holders) };
+        }
+        self.wish_by(rules, services, facts, holders)
+    }
+
+    fn wish_by(
+        &self,
+        rules: &Rules,
+        services: &[Service],
+        facts: &Facts<'_>,
+        holders: &[ServiceId],
+    ) -> Wish {
         let placement = place(services, rules, facts, holders);
         let (mut evicted, mut unapproved) = (Vec::new(), Vec::new());
         if let Some(stay) = &placement.stay {
@@ -106,9 +122,26 @@ impl InForce {
             unapproved,
             excluded: placement.excluded,
             copies,
+            unable: Vec::new(),
             changes_at_ns: placement.changes_at_ns,
         }
     }
+}
+
+/// The same services and holders, so that where the rules leave a choice it falls on those that can
+/// keep it: an earlier revision on one that can't is no copy.
+fn others_first(
+    services: &[Service],
+    holders: &[ServiceId],
+    keeps: impl Fn(&Service) -> bool,
+) -> (Vec<Service>, Vec<ServiceId>) {
+    let mut services = services.to_vec();
+    let mut holders = holders.to_vec();
+    for service in services.iter_mut().filter(|it| !keeps(it)) {
+        service.paused = true;
+        holders.retain(|holder| *holder != service.id || service.mode == Mode::Source);
+    }
+    (services, holders)
 }
 
 /// A conflict's copy of a restricted file is placed as that file is: its own name may say nothing
@@ -133,7 +166,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{Checksum, Content, Kind, Tag};
+    use crate::{Checksum, Content, KEEPS_SYMLINKS, Kind, Tag};
 
     const LAPTOP: ServiceId = ServiceId(1);
     const NAS: ServiceId = ServiceId(2);
@@ -220,6 +253,29 @@ mod tests {
         full[2].paused = true;
         let full = among(&full);
         assert_eq!((full.targets, full.evicted), (vec![LAPTOP, NAS], vec![S3]), "chosen elsewhere");
+    }
+
+    #[test]
+    fn a_link_is_chosen_for_those_that_keep_links_and_the_others_are_named() {
+        let rules = "sync everything to laptop\nkeep 1 copy of everything on any of s3, nas";
+        let mut in_force = in_force(rules, &[]);
+        in_force.services[2].options.insert(KEEPS_SYMLINKS.to_owned(), false.into());
+        let content = Content { size: 1, ..Content::DIRECTORY };
+        let of = |kind: Kind, rules: &InForce| {
+            let mut record = Record::new(Content { kind, ..content });
+            record.revision = 2;
+            record.set_holder(LAPTOP, 2, Tag::of(b"x"));
+            record.set_holder(S3, 1, Tag::of(b"y"));
+            let wish = rules.wish(&Path::new("x").expect("valid"), &record, 0);
+            (wish.targets, wish.unable)
+        };
+        assert_eq!(of(Kind::File, &in_force), (vec![LAPTOP, S3], vec![]));
+        assert_eq!(of(Kind::Directory, &in_force).1, []);
+        let unable = (vec![LAPTOP, NAS], vec![S3]);
+        assert_eq!(of(Kind::Symlink, &in_force), unable, "though an earlier revision is there");
+        let mut named = self::in_force("sync everything to laptop, s3", &[]);
+        named.services.clone_from(&in_force.services);
+        assert_eq!(of(Kind::Symlink, &named), (vec![LAPTOP, S3], vec![S3]), "the rules' word");
     }
 
     #[test]

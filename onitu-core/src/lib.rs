@@ -49,5 +49,5 @@ pub use media::Media;
 pub use need::{Need, Wish, need};
 pub use path::{InvalidPath, Path};
 pub use record::{Holder, Record, UnpackError};
-pub use service::{AT, LIMIT, Limit, Mode, Service, ServiceId};
+pub use service::{AT, KEEPS_SYMLINKS, LIMIT, Limit, Mode, Service, ServiceId};
 pub use shard::Shard;

@@ -14,6 +14,9 @@ pub enum Need {
     Nothing,
     /// Bring the current revision here: by a transfer, a rename, a directory made or attributes set.
     Place,
+    /// Nothing can be done: the current revision is of a kind that the service can't keep. What it
+    /// holds of an earlier one stays as it is.
+    Unable,
     /// Remove what is held here; it was deleted elsewhere.
     Remove,
     /// Remove what is held here: the rules have it elsewhere, and everybody who should holds it.
@@ -26,6 +29,13 @@ pub enum Need {
     /// Tell what is held here, with its checksum: another service's content waits to be compared,
     /// or whether it is still there is in doubt.
     Hash,
+}
+
+impl Need {
+    /// Whether anything is to be done.
+    pub fn is_work(self) -> bool {
+        !matches!(self, Self::Nothing | Self::Unable)
+    }
 }
 
 /// What the rules in force want of one path.
@@ -43,6 +53,8 @@ pub struct Wish {
     pub excluded: bool,
     /// How many copies every removal must leave among whom.
     pub copies: Vec<(usize, Vec<ServiceId>)>,
+    /// Services that can't keep what is recorded, whatever is wanted of them.
+    pub unable: Vec<ServiceId>,
     /// When time alone makes this another wish, in nanoseconds since the epoch.
     pub changes_at_ns: Option<i64>,
 }
@@ -56,6 +68,11 @@ impl Wish {
     /// Whether `service` may never get a byte of it.
     pub fn forbids(&self, service: ServiceId) -> bool {
         self.only.as_ref().is_some_and(|only| !only.contains(&service))
+    }
+
+    /// Bringing the current revision to `service`, as far as that can be.
+    fn placing(&self, service: ServiceId) -> Need {
+        if self.unable.contains(&service) { Need::Unable } else { Need::Place }
     }
 
     /// Whether every target certainly holds the current revision, and enough copies would be left
@@ -85,7 +102,7 @@ pub fn need(record: &Record, service: ServiceId, wish: &Wish) -> Need {
     let Some(held) = record.holder(service) else {
         let wanted = wish.targets.contains(&service) && !wish.forbids(service);
         let is_somewhere = !record.gone && !record.holders.is_empty();
-        return if wanted && is_somewhere { Need::Place } else { Need::Nothing };
+        return if wanted && is_somewhere { wish.placing(service) } else { Need::Nothing };
     };
     if record.is_orphan() {
         // What is left is the best there is; its holder says what that is.
@@ -105,7 +122,7 @@ pub fn need(record: &Record, service: ServiceId, wish: &Wish) -> Need {
     } else if wish.forbids(service) {
         Need::Nothing
     } else {
-        Need::Place
+        wish.placing(service)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Path;
+use crate::{Kind, Path};
 
 /// A service's number: small, given once per name by the Core, never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,7 +77,17 @@ pub const LIMIT: &str = "limit";
 /// The option that says where in the tree a service stands.
 pub const AT: &str = "at";
 
+/// The option, always `false` where it stands, that says that symbolic links can't be kept.
+pub const KEEPS_SYMLINKS: &str = "keeps_symlinks";
+
 impl Service {
+    /// Whether it can hold what is of `kind` at all, as its driver's manifest says. A storage may
+    /// turn out to refuse it all the same.
+    pub fn keeps(&self, kind: Kind) -> bool {
+        let told = self.options.get(KEEPS_SYMLINKS).and_then(serde_json::Value::as_bool);
+        kind != Kind::Symlink || told.unwrap_or(true)
+    }
+
     /// Most bytes it may hold.
     pub fn quota_bytes(&self) -> Option<u64> {
         self.options.get("quota_bytes").and_then(serde_json::Value::as_u64)

@@ -138,6 +138,10 @@ pub struct ServiceStatus {
     pub quota_bytes: Option<u64>,
     /// Paths at which it has work to do.
     pub pending: u64,
+    /// Paths that it can't keep as they are: links where there can be none, contents or names that
+    /// it has refused for good. Not pending, for no time helps.
+    #[serde(default)]
+    pub unable: u64,
     /// Of its driver, while it runs.
     pub pid: Option<u32>,
     /// Paths looked at by the running or last scan.
@@ -226,6 +230,18 @@ pub struct Explanation {
     pub statements: Vec<StatementStatus>,
     /// What is still to be done, and why.
     pub pending: Vec<PendingStatus>,
+    /// Services that can't keep it.
+    #[serde(default)]
+    pub unable: Vec<UnableStatus>,
+}
+
+/// A service that can't keep the path of an [`Explanation`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnableStatus {
+    /// Its name.
+    pub service: String,
+    /// Why not, and what it holds instead.
+    pub reason: String,
 }
 
 /// A holder in an [`Explanation`].

@@ -171,8 +171,14 @@ impl<P: Plug> Carrier<'_, P> {
                 Err(Failure { side: Side::Source, fault }) => last = fault,
             }
         }
-        if matches!(last.kind, FaultKind::Unavailable | FaultKind::RateLimited) {
-            // The source can't be reached; this service is well.
+        // It is the source that can't; this service is well, and has refused nothing.
+        if matches!(
+            last.kind,
+            FaultKind::Unavailable
+                | FaultKind::RateLimited
+                | FaultKind::Unsupported
+                | FaultKind::InvalidName
+        ) {
             last.kind = FaultKind::NotFound;
         }
         Err(last)

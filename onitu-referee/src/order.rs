@@ -88,9 +88,8 @@ pub fn plan(question: &Question<'_>, sources: &[Origin]) -> Plan {
             unless: if record.gone { None } else { record.content.checksum },
         }),
         (Need::Hash, Some(held)) => Plan::Do(Action::Hash { expect: held.tag }),
-        (Need::Nothing | Need::Remove | Need::Evict | Need::SetAside | Need::Hash, _) => {
-            Plan::Nothing
-        }
+        (Need::Nothing | Need::Unable, _)
+        | (Need::Remove | Need::Evict | Need::SetAside | Need::Hash, None) => Plan::Nothing,
     }
 }
 

@@ -6,20 +6,27 @@ use std::time::Duration;
 
 use onitu_core::message::{Batch, Heartbeat, Order};
 use onitu_core::store::Stream;
-use onitu_core::{Fault, FaultKind, Path, Service, Shard, limits};
+use onitu_core::{Fault, FaultKind, Need, Path, Service, Shard, limits};
 use tokio::time::Instant;
 
+use self::later::{Manner, Waiting};
 use crate::round::Arrived;
+
+mod later;
 
 /// Paths of one service kept in memory; more of them wait in the store.
 const QUEUE_MAX: usize = 8_192;
-/// Paths that wait for a later attempt in memory. When so many do, the rest waits with them.
-const LATER_MAX: usize = 4_096;
+/// How long a store is left alone that told only of paths that wait.
+const BARREN_PAUSE: Duration = Duration::from_secs(1);
+/// Paths whose rename is remembered to be impossible.
+const UNRENAMEABLE_MAX: usize = 4_096;
 const REPLAY_PAUSE: Duration = Duration::from_millis(200);
 /// How long a woken directory waits while not all work below it is in memory.
 const WAKE_PAUSE: Duration = Duration::from_millis(20);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_mins(1);
+/// A service that asks for more patience with a path than this is asked again all the same.
+const PATIENCE_MAX: Duration = Duration::from_hours(24);
 /// A store loses its last second when its server is killed, or its last two should its disk be slow.
 /// What an order depends on rests for longer before the order leaves.
 const MARK_REST: Duration = Duration::from_secs(3);
@@ -40,11 +47,11 @@ pub(crate) struct Peer {
     queue: BTreeSet<Path>,
     /// Whether the store holds work that isn't in memory.
     pub(crate) more: bool,
+    /// It told nothing but what waits for its time: it isn't asked again before.
+    barren_until: Option<Instant>,
     in_flight: BTreeMap<u64, Path>,
     busy: BTreeMap<Path, u64>,
-    later: BTreeMap<Path, Later>,
-    /// No path in `later` is due before.
-    ripe_at: Option<Instant>,
+    later: Waiting,
     /// The whole service is let alone until then.
     pub(crate) held_until: Option<Instant>,
     pub(crate) acknowledge: BTreeSet<Shard>,
@@ -59,12 +66,13 @@ pub(crate) struct Peer {
     marked: BTreeMap<Path, Instant>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Later {
-    at: Instant,
-    failures: u32,
-    /// Not yet let go again; kept so that failures are counted on.
-    waiting: bool,
+/// What the failure of an order means.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What to show, if anything is.
+    pub(crate) shown: Option<Fault>,
+    /// Whether the service has refused for good, so that no time helps.
+    pub(crate) is_final: bool,
 }
 
 impl Peer {
@@ -77,10 +85,10 @@ impl Peer {
             replay_at: None,
             queue: BTreeSet::new(),
             more: true,
+            barren_until: None,
             in_flight: BTreeMap::new(),
             busy: BTreeMap::new(),
-            later: BTreeMap::new(),
-            ripe_at: None,
+            later: Waiting::default(),
             held_until: None,
             // What was committed before may never have been acknowledged.
             acknowledge: Shard::all().collect(),
@@ -161,8 +169,7 @@ impl Peer {
         }
         self.overtaken.clear();
         self.marked.clear();
-        self.later.clear();
-        self.ripe_at = None;
+        self.later.begin_anew();
         self.held_until = None;
         self.more = true;
     }
@@ -192,11 +199,11 @@ impl Peer {
 
     /// There is work at `path`, as of a record that has just changed.
     pub(crate) fn push(&mut self, path: &Path) {
+        self.later.remove(path);
         if let Some(order) = self.busy.get(path) {
             self.overtaken.push(*order);
             return;
         }
-        self.later.remove(path);
         self.enqueue(path.clone());
     }
 
@@ -210,9 +217,12 @@ impl Peer {
 
     /// There may be work at these paths, as the store says.
     pub(crate) fn refill(&mut self, paths: Vec<Path>) {
+        let before = self.queue.len();
         for path in paths {
             self.nudge(&path);
         }
+        let is_barren = self.more && self.queue.len() == before;
+        self.barren_until = is_barren.then(|| Instant::now() + BARREN_PAUSE);
     }
 
     fn enqueue(&mut self, path: Path) {
@@ -225,11 +235,12 @@ impl Peer {
 
     /// Whether the store should be asked for more work.
     pub(crate) fn wants_refill(&self) -> bool {
-        self.more && self.queue.is_empty() && self.room() > 0 && !self.is_held()
+        let is_barren = self.barren_until.is_some_and(|until| until > Instant::now());
+        self.more && !is_barren && self.queue.is_empty() && self.room() > 0 && !self.is_held()
     }
 
     fn room(&self) -> usize {
-        if self.later.len() >= LATER_MAX {
+        if self.later.is_full() {
             return 0;
         }
         limits::ORDERS_IN_FLIGHT_MAX.saturating_sub(self.in_flight.len())
@@ -277,32 +288,73 @@ impl Peer {
         true
     }
 
-    /// Tries `path` again after a pause that grows with each failure in a row; tells what to show.
-    pub(crate) fn failed(&mut self, path: &Path, fault: &Fault) -> Option<Fault> {
-        if matches!(fault.kind, FaultKind::Unavailable | FaultKind::RateLimited) {
-            let wait = fault.retry_after_ms.map_or(RETRY_FIRST * 20, Duration::from_millis);
+    /// Tries `path` again after a pause that grows with each failure in a row, or that the service
+    /// asked for.
+    pub(crate) fn failed(&mut self, path: &Path, fault: &Fault, need: Need) -> Failure {
+        let asked = fault.retry_after_ms.map(Duration::from_millis);
+        let is_of_all = matches!(fault.kind, FaultKind::Unavailable | FaultKind::RateLimited);
+        if is_of_all {
+            let wait = asked.unwrap_or(RETRY_FIRST * 20);
             self.held_until = Some(Instant::now() + wait.min(RETRY_LAST));
         }
-        if fault.kind == FaultKind::Unsupported && self.unrenameable.len() < LATER_MAX {
-            self.unrenameable.insert(path.clone());
+        let failures = self.later.failures(path) + 1;
+        // Only what can't be kept: what is to go from there is never out of the question.
+        let is_final = self.is_refused(path, fault.kind, failures) && need == Need::Place;
+        let asked = asked.filter(|_| !is_of_all).unwrap_or_default().min(PATIENCE_MAX);
+        let pause = pause(failures, fault.kind).max(asked);
+        let at = Instant::now() + pause;
+        match (is_final, self.later.has_room_apart()) {
+            (true, true) => self.later.insert(path, at, failures, Manner::Refused),
+            // It comes again with a change of its record, or when everything is looked at.
+            (true, false) => self.later.remove(path),
+            (false, true) if pause > RETRY_LAST => {
+                self.later.insert(path, at, failures, Manner::Long);
+            }
+            (false, _) => {
+                let at = Instant::now() + pause.min(RETRY_LAST);
+                self.later.insert(path, at, failures, Manner::Briefly);
+            }
         }
-        let failures = self.later.get(path).map_or(0, |later| later.failures) + 1;
-        self.retry(path, pause(failures, fault.kind), failures);
         let passes =
             matches!(fault.kind, FaultKind::Changed | FaultKind::Cancelled | FaultKind::NotEmpty);
-        (!passes || failures >= FAILURES_SHOWN).then(|| fault.clone())
+        let shown = (!passes || failures >= FAILURES_SHOWN).then(|| fault.clone());
+        Failure { shown, is_final }
+    }
+
+    /// Whether an order at `path` that fails so was refused for good. What can't be renamed may
+    /// still be pulled.
+    fn is_refused(&mut self, path: &Path, kind: FaultKind, failures: u32) -> bool {
+        match kind {
+            FaultKind::InvalidName => true,
+            FaultKind::Unsupported if self.unrenameable.len() < UNRENAMEABLE_MAX => {
+                !self.unrenameable.insert(path.clone())
+            }
+            FaultKind::Unsupported => self.unrenameable.contains(path) || failures > 1,
+            _ => false,
+        }
+    }
+
+    /// Whether the service refused for good what `path` is to hold, when it was last asked.
+    pub(crate) fn has_refused(&self, path: &Path) -> bool {
+        self.later.is_refused(path)
+    }
+
+    /// What was refused for good is asked for again: other services or rules are in force.
+    pub(crate) fn ask_again(&mut self) {
+        let troubled: Vec<Path> = self.troubled.iter().cloned().collect();
+        for path in troubled {
+            if self.later.is_refused(&path) || !self.later.knows(&path) {
+                self.later.remove(&path);
+                self.nudge(&path);
+            }
+        }
     }
 
     /// Looks at `path` again after `pause`, or sooner when [`Peer::wake`] says so.
     pub(crate) fn wait(&mut self, path: &Path, pause: Duration) {
-        let failures = self.later.get(path).map_or(0, |later| later.failures);
-        self.retry(path, pause, failures);
-    }
-
-    fn retry(&mut self, path: &Path, pause: Duration, failures: u32) {
-        let at = Instant::now() + pause;
-        self.later.insert(path.clone(), Later { at, failures, waiting: true });
-        self.ripe_at = Some(self.ripe_at.map_or(at, |ripe| ripe.min(at)));
+        let refused = self.later.is_refused(path);
+        let manner = if refused { Manner::Refused } else { Manner::Briefly };
+        self.later.insert(path, Instant::now() + pause, self.later.failures(path), manner);
     }
 
     /// The service holds something less below `directory`. It is looked at at once when nothing
@@ -311,16 +363,10 @@ impl Peer {
         if self.has_work_below(directory) {
             return;
         }
-        let Some(later) = self.later.get_mut(directory).filter(|later| later.waiting) else {
-            return;
-        };
         if self.more {
             // What else is below may wait in the store: a listing for each path costs too much.
-            let soon = Instant::now() + WAKE_PAUSE;
-            later.at = later.at.min(soon);
-            self.ripe_at = Some(self.ripe_at.map_or(soon, |ripe| ripe.min(soon)));
-        } else {
-            later.waiting = false;
+            self.later.hasten(directory, Instant::now() + WAKE_PAUSE);
+        } else if self.later.release(directory) {
             self.enqueue(directory.clone());
         }
     }
@@ -329,15 +375,14 @@ impl Peer {
         let first = format!("{directory}/");
         let range = (Bound::Included(first.as_str()), Bound::Unbounded);
         let is_below = |path: &Path| path.as_str().starts_with(&first);
-        let mut later = self.later.range::<str, _>(range).take_while(|(path, _)| is_below(path));
         self.queue.range::<str, _>(range).next().is_some_and(is_below)
             || self.busy.range::<str, _>(range).next().is_some_and(|(path, _)| is_below(path))
-            || later.any(|(_, later)| later.waiting)
+            || self.later.waits_below(&first)
     }
 
     /// Whether `path` waits for its time.
     pub(crate) fn waits_at(&self, path: &Path) -> bool {
-        self.later.get(path).is_some_and(|later| later.waiting)
+        self.later.waits_at(path)
     }
 
     /// The service was just noted to be leaving `path`.
@@ -364,7 +409,7 @@ impl Peer {
 
     /// What `path` waited for has come.
     pub(crate) fn resume(&mut self, path: &Path) {
-        if self.later.get(path).is_some_and(|later| later.waiting && later.failures == 0) {
+        if self.later.waits_unfailed(path) {
             self.later.remove(path);
             self.enqueue(path.clone());
         }
@@ -384,21 +429,10 @@ impl Peer {
 
     /// Lets go what has waited long enough.
     pub(crate) fn let_go(&mut self) {
-        let now = Instant::now();
-        if self.ripe_at.is_none_or(|ripe| ripe > now) {
-            return;
-        }
-        let ripe = self.later.iter_mut().filter(|(_, later)| later.waiting && later.at <= now);
-        let mut paths = Vec::new();
-        for (path, later) in ripe {
-            later.waiting = false;
-            paths.push(path.clone());
-        }
-        for path in paths {
+        let room = QUEUE_MAX.saturating_sub(self.queue.len());
+        for path in self.later.let_go(room) {
             self.enqueue(path);
         }
-        let waiting = self.later.values().filter(|later| later.waiting);
-        self.ripe_at = waiting.map(|later| later.at).min();
     }
 
     /// When something will have waited long enough, or may be asked for again.
@@ -406,7 +440,7 @@ impl Peer {
         let now = Instant::now();
         let held = self.held_until.filter(|until| *until > now);
         let replay = self.replay_at.filter(|at| *at > now);
-        [self.ripe_at, held, replay].into_iter().flatten().min()
+        [self.later.ripe_at(), held, replay].into_iter().flatten().min()
     }
 }
 

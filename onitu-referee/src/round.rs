@@ -99,9 +99,10 @@ pub fn play(
         // Other rules may have asked for it: then the change of the record says nothing of it.
         let record = records.get(&ended.path).and_then(Option::as_ref);
         let need = world.need_of(&ended.path, record, ended.service);
-        if need == Need::Nothing || stays(need, ended.fault.as_ref()) {
+        if !need.is_work() || stays(need, ended.fault.as_ref()) {
             let commit = round.commits.entry(Shard::of(&ended.path)).or_default();
-            commit.pending.insert((ended.service, ended.path.clone()), false);
+            let left = if need.is_work() { Need::Nothing } else { need };
+            note_need(commit, ended.service, &ended.path, left);
         }
     }
     if world.may_evict() {
@@ -125,7 +126,7 @@ pub(crate) fn stays(need: Need, fault: Option<&Fault>) -> bool {
 /// Whether an order's end leaves no trouble behind. What failed where nothing is left to do is
 /// nobody's trouble: what was found there may be the new truth.
 pub(crate) fn is_over(need: Need, fault: Option<&Fault>) -> bool {
-    need == Need::Nothing || fault.is_none()
+    !need.is_work() || fault.is_none()
 }
 
 /// A record changed for another reason than an event.
@@ -159,7 +160,8 @@ fn play_one(
     let observed = if is_ignored(world, event, record.as_ref()) {
         None
     } else {
-        observation(world, arrived, now_ms, commit)
+        let told = observation(world, arrived, now_ms, commit);
+        told.or_else(|| never_came(event, *service, record.as_ref()))
     };
     let observed =
         observed.filter(|seen| !is_none_of_ours(world, *service, path, record.as_ref(), seen));
@@ -216,6 +218,15 @@ fn is_ignored(world: &World, event: &Event, record: Option<&Record>) -> bool {
         _ => record.map_or(Kind::File, |record| record.content.kind),
     };
     world.ignores(event.path(), kind)
+}
+
+/// Whether what was deleted can't have come to the service that was to get it, because that can hold
+/// no such name: then it has nothing to remove.
+fn never_came(event: &Event, service: ServiceId, record: Option<&Record>) -> Option<Observed> {
+    let Event::Failed { fault, .. } = event else { return None };
+    let held = record.filter(|record| record.gone)?.holder(service)?;
+    let is_out = fault.kind == FaultKind::InvalidName && held.tag == Tag::UNKNOWN;
+    is_out.then_some(Observed::Removed)
 }
 
 /// What an event says of its path, if anything; what it says of conflicts is noted in `commit`.
@@ -302,9 +313,15 @@ pub(crate) fn tidy(world: &World, path: &Path, mut record: Record) -> Record {
         record.holders.retain(|held| world.registry.by_id(held.service).is_some());
     }
     let is_more = record.moved.is_some() || !record.ancestors.is_empty();
-    if is_more && !record.gone && world.needs(path, Some(&record)).is_empty() {
-        record.moved = None;
-        record.ancestors.clear();
+    if is_more && !record.gone {
+        let needs = world.needs(path, Some(&record));
+        if !needs.iter().any(|(_, need)| need.is_work()) {
+            record.moved = None;
+        }
+        // Who can't keep the present revision may still be found with an earlier one.
+        if needs.is_empty() {
+            record.ancestors.clear();
+        }
     }
     if record.content.kind == Kind::Directory && !record.leaving.is_empty() {
         // Whether a directory is still there isn't asked: nothing but its name could be lost.
@@ -325,6 +342,19 @@ pub(crate) fn forget(world: &World, path: &Path, record: &Record, round: &mut Ro
         commit.pending.insert((service.id, path.clone()), false);
         commit.problems.insert((service.id, path.clone()), None);
     }
+}
+
+/// Adds to `commit` what `service` has to do at `path`, or can't.
+pub(crate) fn note_need(commit: &mut Commit, service: ServiceId, path: &Path, need: Need) {
+    commit.pending.insert((service, path.clone()), need.is_work());
+    if need == Need::Unable {
+        commit.unable.insert((service, path.clone()), true);
+    }
+}
+
+/// The services that can't keep something, as `commit` says.
+pub(crate) fn unable_in(commit: &Commit) -> impl Iterator<Item = ServiceId> + '_ {
+    commit.unable.iter().filter(|(_, is_unable)| **is_unable).map(|((service, _), _)| *service)
 }
 
 /// Adds to `round` what it means that the record of `path` becomes `after`.
@@ -356,8 +386,8 @@ pub(crate) fn note_change(
     for (service, _) in &had {
         commit.pending.insert((*service, path.clone()), false);
     }
-    for (service, _) in &has {
-        commit.pending.insert((*service, path.clone()), true);
+    for (service, need) in has {
+        note_need(commit, service, path, need);
     }
     // Only what carries a conflict's name can be the copy of one.
     if after.is_none_or(|record| record.gone) && path.name().contains(" (conflict ") {

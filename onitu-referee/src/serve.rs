@@ -29,6 +29,7 @@ mod dispatch;
 mod evict;
 mod link;
 mod room;
+mod way;
 
 use ages::Ages;
 use link::Link;
@@ -66,6 +67,8 @@ pub struct Referee {
     ages: Ages,
     files: Files,
     quotas: Quotas,
+    /// Services of which the store may say that they can't keep something.
+    unable: BTreeSet<ServiceId>,
     /// Paths whose record has lately got a hint of a rename, and until when it counts as fresh.
     fresh: BTreeMap<Path, Instant>,
     next_order: u64,
@@ -88,6 +91,7 @@ impl Referee {
             ages: Ages::default(),
             files: Files::default(),
             quotas: Quotas::default(),
+            unable: BTreeSet::new(),
             fresh: BTreeMap::new(),
             next_order: seed << 32,
         }
@@ -147,14 +151,18 @@ impl Referee {
         let records = self.play(arrived).await?;
         let mut swept = false;
         if let Some(mut sweep) = self.sweep.take() {
-            if sweep.step(&self.world, self.store.as_ref(), &mut self.files).await? {
-                self.sweep = Some(sweep);
-            } else {
-                self.ages.swept(sweep.changes_at_ns);
-                swept = true;
-            }
+            swept = !sweep.step(&self.world, self.store.as_ref(), &mut self.files).await?;
+            self.unable.extend(&sweep.unable);
             for (peer, _) in self.peers.values_mut() {
                 peer.more = true;
+                if swept {
+                    peer.ask_again();
+                }
+            }
+            if swept {
+                self.ages.swept(sweep.changes_at_ns);
+            } else {
+                self.sweep = Some(sweep);
             }
         }
         // Before anything is acknowledged: who hears that an ignore file was taken may rely on it.
@@ -186,7 +194,8 @@ impl Referee {
     fn begin_sweep(&mut self) {
         self.files.begin();
         self.ages.begin();
-        self.sweep = Some(Sweep::default());
+        // Where nothing is noted nothing has to be forgotten.
+        self.sweep = Some(Sweep { is_begun: self.unable.is_empty(), ..Sweep::default() });
     }
 
     /// After an error of the store nothing is known of what took effect: its own word counts.
@@ -264,6 +273,7 @@ impl Referee {
         self.world = world.ignoring(Ignoring::compile(self.files.published()));
         self.world.now_ns = clock::now_ns();
         let counts = self.store.counts().await?;
+        self.unable.extend(counts.unable.keys());
         let before = std::mem::take(&mut self.quotas);
         self.quotas = Quotas::new(&self.world.registry, &counts).after(before);
         self.world.set_room(self.quotas.room());
@@ -322,8 +332,10 @@ impl Referee {
             self.ages.note(round.changes_at_ns);
             self.commit(std::mem::take(&mut round.commits)).await?;
             self.note_sizes(&before, &records, &round.changed);
+            let blocked = way::blocked(&round.ended);
             self.after_commit(&records, &round.changed, round.ended, round.released);
             all.extend(records);
+            all.extend(self.make_way(blocked).await?);
         }
         Ok(all)
     }
@@ -367,9 +379,15 @@ impl Referee {
             let need = self.world.need_of(&ended.path, record, ended.service);
             let Some((peer, _)) = self.peers.get_mut(&ended.service) else { continue };
             let is_over = round::is_over(need, ended.fault.as_ref());
+            let commit = round.commits.entry(Shard::of(&ended.path)).or_default();
             let shown = match &ended.fault {
                 Some(fault) if !is_over && !round::stays(need, Some(fault)) => {
-                    peer.failed(&ended.path, fault)
+                    let failure = peer.failed(&ended.path, fault, need);
+                    if need == Need::Place && !ended.changed {
+                        let left = if failure.is_final { Need::Unable } else { need };
+                        round::note_need(commit, ended.service, &ended.path, left);
+                    }
+                    failure.shown
                 }
                 _ => None,
             };
@@ -378,7 +396,6 @@ impl Referee {
                 if shown.is_some() && peer.troubled.len() < 65_536 {
                     peer.troubled.insert(ended.path.clone());
                 }
-                let commit = round.commits.entry(Shard::of(&ended.path)).or_default();
                 commit.problems.insert((ended.service, ended.path.clone()), shown);
             }
         }
@@ -396,7 +413,7 @@ impl Referee {
             let need = self.world.need_of(&ended.path, record, ended.service);
             let Some((peer, _)) = self.peers.get_mut(&ended.service) else { continue };
             peer.ended(ended.order);
-            if need == Need::Nothing || round::stays(need, ended.fault.as_ref()) {
+            if !need.is_work() || round::stays(need, ended.fault.as_ref()) {
                 peer.done(&ended.path);
                 if record.is_some_and(round::is_buried) {
                     // It was kept for this order; looked at once more, it is forgotten.
@@ -420,7 +437,8 @@ impl Referee {
                     peer.resume(to);
                 }
             }
-            for (service, _) in self.world.needs(path, record) {
+            let needs = self.world.needs(path, record);
+            for (service, _) in needs.into_iter().filter(|(_, need)| need.is_work()) {
                 if let Some((peer, _)) = self.peers.get_mut(&service) {
                     peer.push(path);
                 }

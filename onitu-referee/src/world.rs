@@ -73,7 +73,8 @@ impl World {
         self.registry.by_id(service).map_or(Mode::Sync, |service| service.mode)
     }
 
-    /// Which services have work at a path with this record, and what. In the services' order.
+    /// Which services have work at a path with this record, and what, or are unable to do it. In the
+    /// services' order.
     pub fn needs(&self, path: &Path, record: Option<&Record>) -> Vec<(ServiceId, Need)> {
         let Some(record) = record else { return Vec::new() };
         self.needs_by(&self.wish(path, record), record)
@@ -93,10 +94,16 @@ impl World {
             .collect()
     }
 
-    /// Services that are to get what the path holds, and may be placing it just now.
+    /// Services that are to get what the path holds, and may be placing it just now: those that are
+    /// unable to keep it may be placing what stood there before, if anything did.
     pub fn awaited(&self, path: &Path, record: &Record) -> Vec<ServiceId> {
-        let needs = self.needs(path, Some(record));
-        needs.into_iter().filter(|(_, need)| *need == Need::Place).map(|(who, _)| who).collect()
+        let is_placing = |need: Need| match need {
+            Need::Place => true,
+            Need::Unable => record.revision > 1,
+            _ => false,
+        };
+        let needs = self.needs(path, Some(record)).into_iter();
+        needs.filter(|(_, need)| is_placing(*need)).map(|(who, _)| who).collect()
     }
 
     /// What `service` has to do at a path with this record.

@@ -42,6 +42,7 @@ mod stopped;
 mod store;
 mod trash;
 mod types;
+mod unable;
 mod verify;
 mod watching;
 

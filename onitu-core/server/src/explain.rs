@@ -8,9 +8,13 @@ use onitu_core::ignore::{Ignoring, Source};
 use onitu_core::rules::{Facts, type_by_name};
 use onitu_core::status::{
     Explanation, HolderStatus, PendingStatus, ServiceState, ServiceStatus, StatementStatus, Status,
+    UnableStatus,
 };
 use onitu_core::store::{Registry, StoreError};
-use onitu_core::{Fault, InForce, Kind, Need, Path, Record, Service, ServiceId, Wish, clock, need};
+use onitu_core::{
+    Fault, FaultKind, InForce, Kind, Mode, Need, Path, Record, Service, ServiceId, Wish, clock,
+    need,
+};
 
 use crate::core::Core;
 use crate::name;
@@ -128,6 +132,7 @@ pub(crate) fn explanation(question: &Question) -> Explanation {
         rules_file: question.rules_place.map(|(file, _)| file.display().to_string()),
         statements: statements(question, &facts),
         pending: pending(question, &wish),
+        unable: unable(question, &wish),
     }
 }
 
@@ -177,13 +182,43 @@ fn holders(registry: &Registry, record: &Record) -> Vec<HolderStatus> {
     record.holders.iter().map(of).collect()
 }
 
+/// Who can't keep it, for good: because it is a link, or because it was refused.
+fn unable(question: &Question, wish: &Wish) -> Vec<UnableStatus> {
+    let Some(record) = question.record else { return Vec::new() };
+    let mut unable = Vec::new();
+    for service in question.registry.services.iter().filter(|it| it.mode != Mode::Source) {
+        let why = match need(record, service.id, wish) {
+            Need::Unable => format!("`{}` keeps no symbolic links", service.name),
+            Need::Place => match refusal(question, service.id) {
+                Some(fault) => fault.message.clone(),
+                None => continue,
+            },
+            _ => continue,
+        };
+        let kept = record.holder(service.id).map_or_else(String::new, |held| {
+            format!("; what it has of revision {} stays there", held.revision)
+        });
+        unable.push(UnableStatus { service: service.name.clone(), reason: why + &kept });
+    }
+    unable
+}
+
+/// Why `service` has refused for good to keep it, if it has.
+fn refusal<'a>(question: &Question<'a>, service: ServiceId) -> Option<&'a Fault> {
+    let is_final =
+        |fault: &Fault| matches!(fault.kind, FaultKind::Unsupported | FaultKind::InvalidName);
+    let mut faults = question.faults.iter().filter(|(id, _)| *id == service);
+    faults.find(|(_, fault)| is_final(fault)).map(|(_, fault)| fault)
+}
+
 fn pending(question: &Question, wish: &Wish) -> Vec<PendingStatus> {
     let mut pending = Vec::new();
     for service in &question.registry.services {
         let status = question.status.services.iter().find(|status| status.name == service.name);
         if let Some(record) = question.record {
             let need = need(record, service.id, wish);
-            if let Some(work) = work(need, record) {
+            let is_refused = need == Need::Place && refusal(question, service.id).is_some();
+            if let Some(work) = work(need, record).filter(|_| !is_refused) {
                 let reason = reason(question, service, status, record, need);
                 let since_ms = question.since_ms.get(&service.id).copied();
                 pending.push(PendingStatus {
@@ -248,7 +283,7 @@ fn removal(
 
 fn work(need: Need, record: &Record) -> Option<String> {
     let work = match need {
-        Need::Nothing => return None,
+        Need::Nothing | Need::Unable => return None,
         Need::Place => format!("get revision {}", record.revision),
         Need::Remove => "remove it".to_owned(),
         Need::Evict => "remove it, because the rules have it elsewhere".to_owned(),

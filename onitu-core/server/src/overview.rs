@@ -59,6 +59,7 @@ fn of_service(service: &Service, parts: &Parts, stored: &Stored) -> ServiceStatu
         used_bytes: stored.counts.bytes.get(&service.id).copied().unwrap_or(0),
         quota_bytes: service.quota_bytes(),
         pending: stored.counts.pending.get(&service.id).copied().unwrap_or(0),
+        unable: stored.counts.unable.get(&service.id).copied().unwrap_or(0),
         pid: process.and_then(|process| process.pid),
         scanned: report.scanned,
         problems: report

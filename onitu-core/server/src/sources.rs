@@ -10,7 +10,7 @@ use onitu_core::entries::{
     self, Disk, DriverProblem, Entries, ParseSetting, ServiceEntry, default_state_dir,
 };
 use onitu_core::manifest::Manifest;
-use onitu_core::{AT, LIMIT};
+use onitu_core::{AT, KEEPS_SYMLINKS, LIMIT};
 use serde_json::Value;
 
 use crate::configuration::{Configuration, Configured, Remembered, Sources};
@@ -128,6 +128,7 @@ impl Disked {
         set("state_dir", state_dir.to_str().map(Into::into));
         set("trash_days", Some(entry.trash_days.into()));
         set(AT, (!entry.at.is_root()).then(|| entry.at.as_str().into()));
+        set(KEEPS_SYMLINKS, (!entry.keeps_symlinks).then_some(Value::Bool(false)));
         set("quota_bytes", entry.quota_bytes.map(Into::into));
         set("trash_size_bytes", entry.trash_size_bytes.map(Into::into));
         set("verify_s", entry.verify_s.map(Into::into));

@@ -102,6 +102,8 @@ pub struct ServiceEntry {
     pub max_delete: Option<Share>,
     /// More replaced contents than this at once wait for an approval; [`None`]: they never do.
     pub max_change: Option<Share>,
+    /// Whether its driver's manifest says that it keeps symbolic links.
+    pub keeps_symlinks: bool,
     /// The driver's own options: checked against its manifest, variables expanded, secrets read,
     /// paths of this machine absolute. An option that wasn't given isn't here.
     pub options: BTreeMap<String, serde_json::Value>,

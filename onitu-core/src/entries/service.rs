@@ -83,6 +83,7 @@ impl Check<'_> {
             limit: every.limit,
             max_delete: every.max_delete,
             max_change: every.max_change,
+            keeps_symlinks: manifest.abilities.symlinks,
             options: options.values,
             secrets: options.secrets,
         })

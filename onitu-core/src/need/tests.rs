@@ -127,3 +127,31 @@ fn what_is_excluded_asks_nothing_of_anybody() {
         }
     }
 }
+
+#[test]
+fn a_service_that_can_not_keep_it_has_nothing_to_do_but_to_give_way() {
+    let wish = |target: bool| {
+        let targets = if target { vec![A, B] } else { vec![A] };
+        Wish { unable: vec![B], ..Wish::of(targets) }
+    };
+    let dead = |holders: &[_]| record(true, true, holders);
+    let table = [
+        ("absent", live(&[(A, 3)]), true, Need::Unable),
+        ("no target", live(&[(A, 3)]), false, Need::Nothing),
+        ("it has what stood there before", live(&[(A, 3), (B, 2)]), true, Need::Unable),
+        ("and is no target any more", live(&[(A, 3), (B, 2)]), false, Need::Unable),
+        ("it keeps it all the same", live(&[(A, 3), (B, 3)]), true, Need::Nothing),
+        ("another content of its own", live(&[(A, 3), (B, 0)]), true, Need::SetAside),
+        ("deleted", dead(&[(B, 2)]), true, Need::Remove),
+        ("deleted, and never there", dead(&[(A, 3)]), true, Need::Nothing),
+        ("nobody has it any more", live(&[(B, 2)]), true, Need::Hash),
+    ];
+    for (name, record, target, expected) in table {
+        assert_eq!(need(&record, B, &wish(target)), expected, "{name}");
+    }
+    let forbidden = Wish { only: Some(vec![A]), ..wish(false) };
+    assert_eq!(need(&live(&[(A, 3), (B, 2)]), B, &forbidden), Need::Nothing);
+    let moved = Wish { unable: vec![A], ..moved() };
+    assert_eq!(need(&live(&[(B, 3)]), B, &moved), Need::Nothing, "it can't come where it is to go");
+    assert!(!Need::Unable.is_work() && !Need::Nothing.is_work() && Need::Place.is_work());
+}

@@ -3,7 +3,7 @@
 //! It behaves as Redis does, down to packed values, and is deterministic: the same calls in the
 //! same order have the same answers. It persists nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use super::{
     Commit, Conflict, Counts, CountsChange, Cursor, Incarnation, Registry, Store, StoreError,
-    Stream,
+    Stream, combine_streams,
 };
 use crate::ignore::{IgnoreSet, IgnoreText};
 use crate::status::Report;
@@ -68,6 +68,7 @@ struct Data {
     /// Packed records by directory and name.
     records: BTreeMap<Path, BTreeMap<String, Vec<u8>>>,
     pending: BTreeMap<ServiceId, BTreeMap<Path, u64>>,
+    unable: BTreeMap<ServiceId, BTreeSet<Path>>,
     problems: BTreeMap<ServiceId, BTreeMap<Path, Fault>>,
     conflicts: BTreeMap<Path, Conflict>,
     streams: BTreeMap<(ServiceId, Shard), (u64, u64)>,
@@ -192,6 +193,14 @@ impl Data {
                 paths.remove(&path);
             }
         }
+        for ((service, path), unable) in commit.unable {
+            let paths = self.unable.entry(service).or_default();
+            if unable {
+                paths.insert(path)
+            } else {
+                paths.remove(&path)
+            };
+        }
         for ((service, path), fault) in commit.problems {
             set(self.problems.entry(service).or_default(), path, fault);
         }
@@ -236,6 +245,7 @@ impl Data {
     fn counts(&self) -> Counts {
         let (held, bytes) = (self.counts.held.iter(), self.counts.bytes.iter());
         let pending = self.pending.iter().map(|(service, paths)| (*service, paths.len() as u64));
+        let unable = self.unable.iter().map(|(service, paths)| (*service, paths.len() as u64));
         Counts {
             entries: u64::try_from(self.counts.entries).unwrap_or(0),
             held: held
@@ -247,6 +257,7 @@ impl Data {
                 .filter(|(_, bytes)| *bytes > 0)
                 .collect(),
             pending: pending.filter(|(_, paths)| *paths > 0).collect(),
+            unable: unable.filter(|(_, paths)| *paths > 0).collect(),
             conflicts: self.conflicts.len() as u64,
         }
     }
@@ -270,24 +281,6 @@ fn unpack(directory: &str, name: &str, packed: &[u8]) -> Result<Record, StoreErr
         key: format!("{directory}/{name}"),
         reason: error.to_string(),
     })
-}
-
-/// Puts together what each shard knows of the services' streams: the greatest epoch counts, and
-/// in a shard that has seen nothing of it yet, nothing was committed.
-pub(super) fn combine_streams(
-    parts: impl Iterator<Item = (ServiceId, Shard, (u64, u64))>,
-) -> BTreeMap<ServiceId, Stream> {
-    let mut streams: BTreeMap<ServiceId, Stream> = BTreeMap::new();
-    for (service, shard, (epoch, sequence)) in parts {
-        let stream = streams.entry(service).or_default();
-        if epoch > stream.epoch {
-            *stream = Stream { epoch, ..Stream::default() };
-        }
-        if epoch == stream.epoch {
-            stream.last[shard.index()] = sequence;
-        }
-    }
-    streams
 }
 
 #[async_trait]
@@ -412,9 +405,18 @@ impl Store for MemoryStore {
         self.operate(|server| Ok(server.data.counts())).await
     }
 
+    async fn forget_unable(&self) -> Result<(), StoreError> {
+        self.operate(|server| {
+            server.data.unable.clear();
+            Ok(())
+        })
+        .await
+    }
+
     async fn forget_pending(&self, service: ServiceId) -> Result<(), StoreError> {
         self.operate(|server| {
             server.data.pending.remove(&service);
+            server.data.unable.remove(&service);
             server.data.problems.remove(&service);
             Ok(())
         })

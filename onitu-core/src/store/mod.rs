@@ -80,6 +80,24 @@ pub struct Stream {
     pub last: [u64; Shard::COUNT],
 }
 
+/// Puts together what each shard knows of the services' streams: the greatest epoch counts, and
+/// in a shard that has seen nothing of it yet, nothing was committed.
+fn combine_streams(
+    parts: impl Iterator<Item = (ServiceId, Shard, (u64, u64))>,
+) -> BTreeMap<ServiceId, Stream> {
+    let mut streams: BTreeMap<ServiceId, Stream> = BTreeMap::new();
+    for (service, shard, (epoch, sequence)) in parts {
+        let stream = streams.entry(service).or_default();
+        if epoch > stream.epoch {
+            *stream = Stream { epoch, ..Stream::default() };
+        }
+        if epoch == stream.epoch {
+            stream.last[shard.index()] = sequence;
+        }
+    }
+    streams
+}
+
 /// What one transaction changes in one shard: all of it or nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Commit {
@@ -87,6 +105,8 @@ pub struct Commit {
     pub records: BTreeMap<Path, Option<Record>>,
     /// Whether a service has work to do at a path. The store notes since when.
     pub pending: BTreeMap<(ServiceId, Path), bool>,
+    /// Whether a service can't keep what a path holds, so that nothing is pending there.
+    pub unable: BTreeMap<(ServiceId, Path), bool>,
     /// Why work at a path fails, or that it no longer does.
     pub problems: BTreeMap<(ServiceId, Path), Option<Fault>>,
     /// Conflicts by the path of the copy; [`None`] ends one.
@@ -119,6 +139,8 @@ pub struct Counts {
     pub bytes: BTreeMap<ServiceId, u64>,
     /// Paths with work to do, by service.
     pub pending: BTreeMap<ServiceId, u64>,
+    /// Paths that can't be kept, by service.
+    pub unable: BTreeMap<ServiceId, u64>,
     /// Conflicts not ended.
     pub conflicts: u64,
 }
@@ -257,8 +279,10 @@ pub trait Store: Send + Sync + 'static {
     async fn conflicts(&self) -> Result<Vec<Conflict>, StoreError>;
     /// Sums over everything.
     async fn counts(&self) -> Result<Counts, StoreError>;
-    /// Forgets what a removed service had pending and its problems (its holdings stay in the
-    /// records, so that it catches up should it come back).
+    /// Forgets what any service can't keep: it is about to be found out anew.
+    async fn forget_unable(&self) -> Result<(), StoreError>;
+    /// Forgets what a removed service had pending, what it couldn't keep and its problems (its
+    /// holdings stay in the records, so that it catches up should it come back).
     async fn forget_pending(&self, service: ServiceId) -> Result<(), StoreError>;
 
     /// The services and rules; [`None`] before the Core has registered them.

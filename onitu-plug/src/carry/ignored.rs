@@ -44,7 +44,8 @@ impl<P: Plug> Carrier<'_, P> {
         let message = format!(
             "something else stands at `{path}` here, which is {why}, and so is left alone: rename it"
         );
-        Fault::new(FaultKind::InvalidName, message)
+        // Not refused for good: what is ignored may be another thing in a moment.
+        Fault::new(FaultKind::Denied, message)
     }
 
     /// A directory that was removed elsewhere stays if anything is in it. Nobody else can know

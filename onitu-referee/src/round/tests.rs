@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use onitu_core::store::Registry;
-use onitu_core::{Checksum, Content, Kind, Mode, Service, State, Tag};
+use onitu_core::{Checksum, Content, Holder, KEEPS_SYMLINKS, Kind, Mode, Service, State, Tag};
 
 use super::*;
 
@@ -283,4 +283,100 @@ fn the_directory_of_what_has_left_is_looked_at_before_everything_counts_as_done(
     let only_a = world_of(Mode::Sync, Some("sync everything to a\nkeep \"d/**\" only on a"));
     assert_eq!(pending_of(&only_a), Some(true));
     assert_eq!(pending_of(&world()), None, "no directory ever leaves");
+}
+
+/// `b` keeps no links.
+fn without_links() -> World {
+    let mut registry = world().registry;
+    registry.services[1].options.insert(KEEPS_SYMLINKS.to_owned(), false.into());
+    World::new(registry)
+}
+
+fn link(at: &str, target: &str, tag: u8) -> Event {
+    let mut event = seen(at, target, tag);
+    if let Event::Seen { state, .. } = &mut event {
+        state.content.kind = Kind::Symlink;
+    }
+    event
+}
+
+#[test]
+fn a_link_is_nothing_pending_where_it_can_not_be_kept_and_a_file_in_its_place_is() {
+    let (world, shard, key) = (without_links(), Shard::of(&path("x")), (B, path("x")));
+    let mut records = BTreeMap::from([(path("x"), None)]);
+    let round = play(&world, &mut records, &[arrived(A, 1, link("x", "y", 1))], 7, |_| false);
+    let commit = &round.commits[&shard];
+    assert_eq!(commit.pending, BTreeMap::from([(key.clone(), false)]));
+    assert_eq!(commit.unable, BTreeMap::from([(key.clone(), true)]));
+    // That nothing is found there is no news, and certainly no deletion.
+    let looked = play(&world, &mut records, &[arrived(B, 1, gone("x"))], 7, |_| false);
+    assert!(looked.changed.is_empty());
+    let round = play(&world, &mut records, &[arrived(A, 2, seen("x", "z", 2))], 7, |_| false);
+    assert_eq!(round.commits[&shard].pending, BTreeMap::from([(key, true)]));
+}
+
+#[test]
+fn an_older_file_where_a_link_can_not_be_kept_neither_travels_back_nor_is_a_deletion() {
+    let world = without_links();
+    let mut records = BTreeMap::from([(path("x"), None)]);
+    let mut play_all = |events: &[Arrived]| {
+        play(&world, &mut records, events, 7, |_| false);
+        records[&path("x")].clone().expect("known")
+    };
+    let told = [arrived(A, 1, seen("x", "x", 1)), arrived(B, 1, seen("x", "x", 2))];
+    play_all(&told);
+    let linked = play_all(&[arrived(A, 2, link("x", "y", 3))]);
+    let held = |record: &Record| record.holder(B).map(|held| held.revision);
+    assert_eq!((linked.revision, held(&linked)), (2, Some(1)));
+    let scanned = play_all(&[arrived(B, 2, seen("x", "x", 2))]);
+    assert_eq!(scanned, linked, "a scan finds what was known");
+    let removed = play_all(&[arrived(B, 3, gone("x"))]);
+    assert!(!removed.gone && held(&removed).is_none(), "who removes it knew of no link");
+    // A driver that had placed it and never told finds it again.
+    let found = play_all(&[arrived(B, 4, seen("x", "x", 5))]);
+    assert_eq!((found.revision, held(&found)), (2, Some(1)), "{found:?}");
+    let edited = play_all(&[arrived(B, 5, seen("x", "edited there", 6))]);
+    assert_eq!(held(&edited), Some(Holder::FOREIGN), "kept under a conflict's name");
+    assert_eq!(edited.content.kind, Kind::Symlink);
+}
+
+#[test]
+fn a_link_that_is_deleted_takes_the_older_file_with_it() {
+    let world = without_links();
+    let mut records = BTreeMap::from([(path("x"), None)]);
+    let told = [
+        arrived(A, 1, seen("x", "x", 1)),
+        arrived(B, 1, seen("x", "x", 2)),
+        arrived(A, 2, link("x", "y", 3)),
+    ];
+    play(&world, &mut records, &told, 7, |_| false);
+    let round = play(&world, &mut records, &[arrived(A, 3, gone("x"))], 7, |_| false);
+    assert_eq!(world.need_of(&path("x"), records[&path("x")].as_ref(), B), Need::Remove);
+    assert_eq!(round.commits[&Shard::of(&path("x"))].pending.get(&(B, path("x"))), Some(&true));
+}
+
+#[test]
+fn a_deletion_does_not_wait_for_a_service_that_can_hold_no_such_name() {
+    let failed = |kind| {
+        let fault = Fault::new(kind, "too long");
+        Event::Failed { path: path("x"), order: 5, fault }
+    };
+    let mut records = BTreeMap::from([(path("x"), None)]);
+    let events = [arrived(A, 1, seen("x", "x", 1)), arrived(A, 2, gone("x"))];
+    play(&world(), &mut records, &events[..1], 7, |_| false);
+    play(&world(), &mut records, &events[1..], 7, |_| false);
+    let denied = [arrived(B, 1, failed(FaultKind::Denied))];
+    play(&world(), &mut records, &denied, 7, |_| false);
+    assert!(records[&path("x")].is_some(), "it may have come");
+    let invalid = [arrived(B, 2, failed(FaultKind::InvalidName))];
+    let mut known = records.clone();
+    let round = play(&world(), &mut records, &invalid, 7, |_| false);
+    assert_eq!(records[&path("x")], None);
+    assert_eq!(round.commits[&Shard::of(&path("x"))].pending.get(&(B, path("x"))), Some(&false));
+    // What certainly came is there, whatever is said of its name.
+    if let Some(Some(record)) = known.get_mut(&path("x")) {
+        record.set_holder(B, 1, Tag([9; 6]));
+    }
+    play(&world(), &mut known, &invalid, 7, |_| false);
+    assert!(known[&path("x")].is_some());
 }

@@ -11,7 +11,7 @@ use super::evict::Departure;
 use super::{Referee, is_worth_sending};
 use crate::decide::{Observed, Witness, decide};
 use crate::order::{Children, Plan, Question, below, plan};
-use crate::round::{is_buried, revise};
+use crate::round::{is_buried, note_need, revise};
 
 /// Paths asked from the store at once.
 const REFILL: usize = 2_048;
@@ -100,7 +100,7 @@ impl Referee {
                     if self.quotas.has(service) {
                         held.push((case.path.clone(), case.record, None));
                     }
-                    settled.push(case.path);
+                    settled.push((case.path, need));
                 }
                 Plan::Keep => kept.push(case.path),
                 Plan::Wait(reason) => {
@@ -151,7 +151,7 @@ impl Referee {
     }
 
     /// Revives directories that were deleted while something was made in them.
-    async fn keep(
+    pub(super) async fn keep(
         &mut self,
         service: ServiceId,
         paths: Vec<Path>,
@@ -264,24 +264,26 @@ impl Referee {
     async fn forget_settled(
         &mut self,
         service: ServiceId,
-        paths: Vec<Path>,
+        paths: Vec<(Path, Need)>,
         records: &mut Records,
     ) -> Result<(), StoreError> {
         let buried: Vec<Path> = paths
             .iter()
+            .map(|(path, _)| path)
             .filter(|path| records.get(*path).is_some_and(|r| r.as_ref().is_some_and(is_buried)))
             .filter(|path| !self.is_in_flight(path, &BTreeSet::new()))
             .cloned()
             .collect();
         let mut commits: BTreeMap<Shard, Commit> = BTreeMap::new();
         let Some((peer, _)) = self.peers.get_mut(&service) else { return Ok(()) };
-        for path in paths {
+        for (path, need) in paths {
             peer.done(&path);
             let commit = commits.entry(Shard::of(&path)).or_default();
             if peer.troubled.remove(&path) {
                 commit.problems.insert((service, path.clone()), None);
             }
-            commit.pending.insert((service, path), false);
+            let left = if need.is_work() { Need::Nothing } else { need };
+            note_need(commit, service, &path, left);
         }
         for path in buried {
             let commit = commits.entry(Shard::of(&path)).or_default();

@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use onitu_core::message::Action;
 use onitu_core::store::{Commit, CountsChange, StoreError};
-use onitu_core::{Fault, Kind, Path, Record, ServiceId, Shard};
+use onitu_core::{Fault, Kind, Need, Path, Record, ServiceId, Shard};
 
 use super::Referee;
 use super::dispatch::Records;
+use crate::round::unable_in;
 
 impl Referee {
     /// Commits, and asks again for what waited for the room that this makes.
     pub(super) async fn commit(
         &mut self,
-        commits: BTreeMap<Shard, Commit>,
+        mut commits: BTreeMap<Shard, Commit>,
     ) -> Result<(), StoreError> {
+        for commit in commits.values_mut() {
+            self.note_able(commit);
+        }
         let mut change = CountsChange::default();
         for (service, bytes) in commits.values().flat_map(|commit| &commit.counts.bytes) {
             *change.bytes.entry(*service).or_default() += bytes;
@@ -23,6 +27,15 @@ impl Referee {
         let free = self.quotas.apply(&change);
         self.tell_room(free);
         Ok(())
+    }
+
+    /// What is pending or done anew can be kept, as far as anybody knows, unless the commit says
+    /// otherwise.
+    fn note_able(&mut self, commit: &mut Commit) {
+        for key in commit.pending.keys().filter(|(service, _)| self.unable.contains(service)) {
+            commit.unable.entry(key.clone()).or_insert(false);
+        }
+        self.unable.extend(unable_in(commit));
     }
 
     /// Notes who still has the larger content of before at the paths that changed.
@@ -106,15 +119,21 @@ impl Referee {
             if let Some(fault) = fault
                 && let Some((peer, _)) = self.peers.get_mut(&service)
             {
-                peer.failed(&path, &fault);
+                peer.failed(&path, &fault, Need::Place);
                 if peer.troubled.len() < 65_536 {
                     peer.troubled.insert(path.clone());
                 }
                 commit.problems.insert((service, path.clone()), Some(fault));
             }
             let needs = self.world.needs(&path, record.as_ref()).into_iter();
-            // What it can do nothing about just now is no work of its own.
-            for (other, _) in needs.filter(|(other, _)| !(is_settled && *other == service)) {
+            // What it can do nothing about just now is no work of its own, and what was refused for
+            // good is in no hurry.
+            let is_asked = |(other, need): &(ServiceId, Need)| {
+                let peer = self.peers.get(other).filter(|_| *other != service);
+                let has_refused = peer.is_some_and(|(peer, _)| peer.has_refused(&path));
+                need.is_work() && !has_refused && !(is_settled && *other == service)
+            };
+            for (other, _) in needs.filter(is_asked).collect::<Vec<_>>() {
                 commit.pending.insert((other, path.clone()), true);
                 if let Some((peer, _)) = self.peers.get_mut(&other).filter(|_| other != service) {
                     // The record is no other: who has no room either would send it back and forth.

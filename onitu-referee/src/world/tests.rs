@@ -1,7 +1,7 @@
 //! Rules, `at`, `quota` and what is ignored, where they meet.
 
 use onitu_core::ignore::{IgnoreSet, IgnoreText};
-use onitu_core::{AT, Content, Tag};
+use onitu_core::{AT, Content, KEEPS_SYMLINKS, Tag};
 
 use super::*;
 
@@ -142,4 +142,26 @@ fn never_sync_asks_nothing_before_it_is_published_and_nothing_is_dropped_until_t
     let world = world.ignoring(ignoring(&everywhere, None, ""));
     let both = [(NAS, Need::Place), (PHONE, Need::Place)];
     assert_eq!(world.needs(&tmp, Some(&record)), both);
+}
+
+/// The phone keeps no links.
+fn without_links() -> World {
+    let mut registry = registry("sync everything to laptop, nas, phone", false, &[]);
+    registry.services[2].options.insert(KEEPS_SYMLINKS.to_owned(), false.into());
+    World::new(registry)
+}
+
+#[test]
+fn a_link_is_no_work_for_a_service_without_and_may_still_follow_what_it_is_placing() {
+    let world = without_links();
+    let mut link = held(1, &[LAPTOP]);
+    link.content.kind = Kind::Symlink;
+    let (x, both) = (path("x"), [(NAS, Need::Place), (PHONE, Need::Unable)]);
+    assert_eq!(world.needs(&x, Some(&link)), both);
+    assert_eq!(world.awaited(&x, &link), [NAS], "nothing ever stood there");
+    let mut again = Record { revision: 2, ..link };
+    again.set_holder(LAPTOP, 2, Tag::of(b"x"));
+    assert_eq!(world.awaited(&x, &again), [NAS, PHONE], "a file that did may be on its way");
+    let file = held(1, &[LAPTOP]);
+    assert_eq!(world.need_of(&x, Some(&file), PHONE), Need::Place);
 }

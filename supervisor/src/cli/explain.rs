@@ -83,6 +83,11 @@ fn text(explanation: &Explanation, paint: Paint) -> String {
     });
     let nothing = if pending.is_empty() { "nothing" } else { &pending };
     section(&mut text, paint, "still to do", nothing);
+    let unable: String = explanation.unable.iter().fold(String::new(), |mut lines, it| {
+        let _ = writeln!(lines, "{}: {}", plain(&it.service), plain(&it.reason));
+        lines
+    });
+    section(&mut text, paint, "can't be kept on", &unable);
     if let Some(at_ms) = explanation.changes_at_ms {
         let when = super::time::at_ms(at_ms);
         section(&mut text, paint, "its age changes this", &when);

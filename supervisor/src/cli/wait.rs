@@ -8,7 +8,7 @@ use onitu_core::control::{FromCore, ToCore};
 use onitu_core::status::ServiceState;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::render::plain;
+use super::render::{counted, plain};
 use crate::context::CORE_SOCKET;
 use crate::{Context, Failure, connection};
 
@@ -36,7 +36,7 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<ExitCode> {
     let find = || context.instance().map(|(instance, _)| instance.runtime_dir);
     match runtime.block_on(wait(args.timeout, find)) {
         Ok(()) => {
-            tell_what_is_held(context);
+            tell_what_is_left(context);
             Ok(ExitCode::SUCCESS)
         }
         Err(going_on) => {
@@ -46,13 +46,17 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Everything is in step but what waits for a person: says so.
-fn tell_what_is_held(context: &Context) {
+/// Everything is in step but what waits for a person, and what can't be kept: says so.
+fn tell_what_is_left(context: &Context) {
     let status = context.core().and_then(|mut core| core.ask(&ToCore::Status));
     let Ok(FromCore::Status(status)) = status else { return };
     for service in status.services.iter().filter(|it| it.state == ServiceState::Held) {
         let reason = service.reason.as_deref().unwrap_or("see `onitu status`");
         super::report(&format!("held: `{}`: {}", plain(&service.name), plain(reason)));
+    }
+    for service in status.services.iter().filter(|it| it.unable > 0) {
+        let (name, count) = (plain(&service.name), counted(service.unable, "path"));
+        super::report(&format!("`{name}` can't keep {count}: `onitu explain PATH` says why"));
     }
 }
 

@@ -12,6 +12,7 @@ fn service(name: &str, state: ServiceState) -> ServiceStatus {
         used_bytes: 0,
         quota_bytes: None,
         pending: 0,
+        unable: 0,
         pid: None,
         scanned: 34,
         problems: Vec::new(),

@@ -123,6 +123,7 @@ fn status(states: &[ServiceState]) -> Status {
         used_bytes: 0,
         quota_bytes: None,
         pending: 0,
+        unable: 0,
         pid: None,
         scanned: 0,
         problems: Vec::new(),

@@ -12,7 +12,7 @@ use onitu_core::ignore::Ignoring;
 use onitu_core::message::{Reply, Request, decode, encode};
 use onitu_core::status::{Problem, REFEREE};
 use onitu_core::store::{MemoryStore, Registry, Store};
-use onitu_core::{AT, Holder, Kind, Mode, Path, Record, Service, ServiceId};
+use onitu_core::{AT, Holder, KEEPS_SYMLINKS, Kind, Mode, Path, Record, Service, ServiceId};
 use onitu_driver_memory::{Memory, Thing};
 use onitu_plug::{Post, keep};
 use onitu_referee::Referee;
@@ -57,6 +57,13 @@ pub(crate) struct House {
     pub(crate) modes_are_fixed: bool,
     /// Whether the store ever was.
     pub(crate) wiped: Cell<bool>,
+}
+
+impl Member {
+    /// Whether its storage can keep what is recorded.
+    pub(crate) fn keeps(&self, record: &Record) -> bool {
+        record.content.kind != Kind::Symlink || self.storage.abilities().symlinks
+    }
 }
 
 impl House {
@@ -344,13 +351,15 @@ fn service(number: usize, nature: &Nature) -> Service {
     let id = u16::try_from(number + 1).unwrap_or(u16::MAX);
     // The brake has tests of its own; here no person is there to decide.
     let no_brake = ("max_delete".to_owned(), serde_json::json!(Share::Count(u64::MAX)));
+    let no_links = (KEEPS_SYMLINKS.to_owned(), serde_json::json!(false));
+    let told = nature.is_told_without_links().then_some(no_links);
     Service {
         id: ServiceId(id),
         name: format!("s{id}"),
         driver: "memory".to_owned(),
         mode: nature.mode,
         paused: false,
-        options: BTreeMap::from([no_brake]),
+        options: [no_brake].into_iter().chain(told).collect(),
     }
 }
 

@@ -38,13 +38,21 @@ pub(crate) struct Nature {
     /// For how long its listings may lag behind.
     lag: Duration,
     pub(crate) mode: Mode,
+    /// Whether the configuration says that it keeps no links, if it doesn't: else it just refuses them.
+    pub(crate) is_told: bool,
 }
 
 impl Nature {
     /// Can do everything, at once, and is two-way.
     #[cfg(test)]
     pub(crate) fn plain() -> Self {
-        Self { abilities: ALL, lacking: Vec::new(), lag: Duration::ZERO, mode: Mode::Sync }
+        Self {
+            abilities: ALL,
+            lacking: Vec::new(),
+            lag: Duration::ZERO,
+            mode: Mode::Sync,
+            is_told: true,
+        }
     }
 
     /// Half of the services can do everything; four in five are two-way.
@@ -69,7 +77,13 @@ impl Nature {
             abilities.rename = true;
             lacking.retain(|lack| *lack != "rename");
         }
-        Self { abilities, lacking, lag: Duration::from_millis(lag_ms), mode }
+        let is_told = without_links(rng, &mut abilities, &mut lacking);
+        Self { abilities, lacking, lag: Duration::from_millis(lag_ms), mode, is_told }
+    }
+
+    /// Whether it keeps no links, and the configuration says so.
+    pub(crate) fn is_told_without_links(&self) -> bool {
+        self.is_told && !self.abilities.symlinks
     }
 
     /// An empty storage of this nature.
@@ -78,6 +92,17 @@ impl Nature {
         storage.set_list_lag(self.lag);
         storage
     }
+}
+
+/// Takes links from one service in eight, and answers whether that is to be known beforehand. By
+/// dice of its own: seeds that once found something go on to mean what they meant.
+fn without_links(rng: &Rng, abilities: &mut Abilities, lacking: &mut Vec<&'static str>) -> bool {
+    let mut dice = Rng::with_seed(rng.get_seed() ^ 0x006c_696e_6b73);
+    if dice.u32(0..8) == 0 {
+        abilities.symlinks = false;
+        lacking.push("symlinks");
+    }
+    dice.bool()
 }
 
 impl std::fmt::Display for Nature {

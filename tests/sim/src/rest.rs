@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use bytes::Bytes;
 use onitu_core::ignore::{FILE_BYTES_MAX, file_in, is_ignore_file};
 use onitu_core::store::Store;
-use onitu_core::{Checksum, Kind, Mode, Path, Record, Tag};
+use onitu_core::{Checksum, Kind, Mode, Need, Path, Record, Tag, need};
 use onitu_driver_memory::{Thing, Work};
 
 use crate::books::bytes_of;
@@ -34,6 +34,7 @@ pub(crate) async fn at_rest(house: &House) -> Result<()> {
         nothing_left_over(house, path, record)?;
     }
     all_alike(house, &records)?;
+    unable_is_counted(house, &law, &records).await?;
     counts_add_up(house, &records).await
 }
 
@@ -67,7 +68,8 @@ fn as_recorded(
     let current = record.is_current_on(service.id);
     let may_be_behind = wish.forbids(service.id);
     // What has no room stays as it was.
-    let has_no_room = law.has_no_room(path, record, service);
+    // And what it can't keep.
+    let has_no_room = law.has_no_room(path, record, service) || !member.keeps(record);
     let is_behind = !current && held.is_some() && !may_be_behind && !has_no_room;
     ensure!(!is_behind, "I2: {name} is behind at `{path}`: {record:?}");
     let is_file = record.content.kind != Kind::Directory;
@@ -155,7 +157,8 @@ fn nothing_left_over(house: &House, path: &Path, record: &Record) -> Result<()> 
     ensure!(!record.gone || excused, "the tombstone of `{path}` was never buried: {record:?}");
     // Other rules may have taken the need away that it was kept for.
     // And somebody has no room for it.
-    let is_held = house.present_members().any(|it| it.service.quota_bytes().is_some());
+    let is_held =
+        house.present_members().any(|it| it.service.quota_bytes().is_some() || !it.keeps(record));
     let is_hint = record.moved.is_some() && !excused && !is_held && house.registry.version == 1;
     ensure!(!is_hint, "`{path}` keeps the hint of a rename: {record:?}");
     Ok(())
@@ -175,6 +178,28 @@ fn all_alike(house: &House, records: &BTreeMap<Path, Record>) -> Result<()> {
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// What can't be kept is counted: links where it is known that there are none, and what was refused.
+async fn unable_is_counted(
+    house: &House,
+    law: &Law,
+    records: &BTreeMap<Path, Record>,
+) -> Result<()> {
+    let counts = house.store.counts().await?;
+    for Member { service, .. } in house.present_members() {
+        if service.mode == Mode::Source {
+            continue;
+        }
+        let is_unable = |(path, record): &(&Path, &Record)| {
+            need(record, service.id, &law.wish(path, record)) == Need::Unable
+        };
+        let really = records.iter().filter(is_unable).count() as u64;
+        let told = counts.unable.get(&service.id).copied().unwrap_or(0);
+        // Names that it refused are told with them.
+        ensure!(told >= really, "{} can't keep {really} links, {told} are told", service.name);
     }
     Ok(())
 }
@@ -250,8 +275,11 @@ impl Picture {
         let stays = |it: &Record| it.content.kind == Kind::Directory && !it.leaving.is_empty();
         // Whether an order has brought it, a scan may tell before there is room to give it again.
         let is_doubted = |it: &Record| it.holders.iter().any(|held| held.tag == Tag::UNKNOWN);
-        let waits =
-            |it: &(&Path, &Record)| house.is_out_of_reach(it.0) || stays(it.1) || is_doubted(it.1);
+        // What was refused once is asked for again by everybody who begins anew.
+        let is_refused = |it: &Record| house.present_members().any(|member| !member.keeps(it));
+        let waits = |it: &(&Path, &Record)| {
+            house.is_out_of_reach(it.0) || stays(it.1) || is_doubted(it.1) || is_refused(it.1)
+        };
         let out_of_reach = records.iter().filter(waits).map(|(path, _)| path.clone()).collect();
         Self { records, services, in_the_way, out_of_reach }
     }

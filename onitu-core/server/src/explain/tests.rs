@@ -1,5 +1,5 @@
 use onitu_core::status::{Problem, TransferStatus};
-use onitu_core::{FaultKind, Holder, Kind, Tag};
+use onitu_core::{FaultKind, Holder, KEEPS_SYMLINKS, Kind, Tag};
 
 use super::*;
 use crate::tests::{House, path, put, record, registry};
@@ -15,6 +15,7 @@ fn all_ready(registry: &Registry) -> Status {
         used_bytes: 0,
         quota_bytes: None,
         pending: 0,
+        unable: 0,
         pid: Some(1),
         scanned: 0,
         problems: Vec::new(),
@@ -37,14 +38,22 @@ fn explain(
     faults: &[(ServiceId, Fault)],
     change: impl FnOnce(&mut Status),
 ) -> Explanation {
-    let registry = registry(&["laptop", "nas", "usb"]);
-    let mut status = all_ready(&registry);
+    explain_among(&registry(&["laptop", "nas", "usb"]), record, faults, change)
+}
+
+fn explain_among(
+    registry: &Registry,
+    record: Option<&Record>,
+    faults: &[(ServiceId, Fault)],
+    change: impl FnOnce(&mut Status),
+) -> Explanation {
+    let mut status = all_ready(registry);
     change(&mut status);
     explanation(&Question {
         path: &path("a.txt"),
         supposed: &supposed("a.txt"),
-        registry: &registry,
-        in_force: &InForce::new(&registry),
+        registry,
+        in_force: &InForce::new(registry),
         ignoring: &onitu_core::ignore::Ignoring::default(),
         record,
         status: &status,
@@ -57,6 +66,10 @@ fn explain(
 fn pending(explanation: &Explanation) -> Vec<String> {
     let line = |it: &PendingStatus| format!("{}: {} ({})", it.service, it.work, it.reason);
     explanation.pending.iter().map(line).collect()
+}
+
+fn unable(explanation: &Explanation) -> Vec<(&str, &str)> {
+    explanation.unable.iter().map(|it| (it.service.as_str(), it.reason.as_str())).collect()
 }
 
 #[test]
@@ -111,7 +124,8 @@ fn a_file_in_step_is_told_whole() {
           "unmet": null
         }
       ],
-      "pending": []
+      "pending": [],
+      "unable": []
     }
     "#);
 }
@@ -145,6 +159,36 @@ fn each_pending_service_has_its_nearest_reason() {
             "usb: get revision 1 (the service is unavailable: the root is gone)"
         ]
     );
+}
+
+#[test]
+fn who_keeps_no_links_is_told_with_what_it_has_instead() {
+    let mut registry = registry(&["laptop", "nas", "usb"]);
+    registry.services[1].options.insert(KEEPS_SYMLINKS.to_owned(), false.into());
+    let mut link = Record { revision: 3, ..record(Kind::Symlink, "target", &[]) };
+    link.set_holder(ServiceId(1), 3, Tag::of(b"x"));
+    link.set_holder(ServiceId(2), 1, Tag::of(b"y"));
+    let told = explain_among(&registry, Some(&link), &[], |_| {});
+    assert_eq!(pending(&told), ["usb: get revision 3 (its turn comes)"]);
+    let why = "`nas` keeps no symbolic links; what it has of revision 1 stays there";
+    assert_eq!(unable(&told), [("nas", why)]);
+    assert_eq!(told.targets, ["laptop", "nas", "usb"], "as the rules say");
+    link.drop_holder(ServiceId(2));
+    let told = explain_among(&registry, Some(&link), &[], |_| {});
+    assert_eq!(unable(&told), [("nas", "`nas` keeps no symbolic links")]);
+}
+
+#[test]
+fn what_was_refused_for_good_is_nothing_to_do_and_told_with_the_reason() {
+    let held = record(Kind::File, "hello", &[1]);
+    let fault = |kind| [(ServiceId(2), Fault::new(kind, "such a name can't be held"))];
+    for kind in [FaultKind::InvalidName, FaultKind::Unsupported] {
+        let told = explain(Some(&held), &fault(kind), |_| {});
+        assert_eq!(pending(&told), ["usb: get revision 1 (its turn comes)"], "{kind:?}");
+        assert_eq!(unable(&told), [("nas", "such a name can't be held")], "{kind:?}");
+    }
+    let told = explain(Some(&held), &fault(FaultKind::Denied), |_| {});
+    assert_eq!((pending(&told).len(), unable(&told).len()), (2, 0), "it may pass");
 }
 
 #[test]

@@ -96,3 +96,19 @@ fn what_is_remembered_of_rules_is_read_back_and_never_guessed() {
     std::fs::write(dir.path().join(RULES_FILE), "{").unwrap();
     assert!(disked.remembered().is_err());
 }
+
+#[test]
+fn that_a_driver_keeps_no_links_stands_with_its_options() {
+    let services = "[services.nas]\ndriver = \"local\"\nroot = \"nas\"\n";
+    let state = tempfile::tempdir().unwrap();
+    let (dir, disked) = disk(&entries(state.path(), services));
+    let told = |disked: &Disked| {
+        let configuration = disked.configuration().unwrap();
+        configuration.services[0].options.get(KEEPS_SYMLINKS).cloned()
+    };
+    assert_eq!(told(&disked), None);
+    let program = dir.path().join("onitu-driver-local");
+    let text = std::fs::read_to_string(&program).unwrap();
+    std::fs::write(&program, text.replace("\"symlinks\":true", "\"symlinks\":false")).unwrap();
+    assert_eq!(told(&disked), Some(Value::Bool(false)));
+}

@@ -52,6 +52,7 @@ fn merge_neighbours(commits: Vec<(Shard, Commit)>) -> VecDeque<(Shard, Commit)> 
             Some((last, before)) if *last == shard => {
                 before.records.extend(commit.records);
                 before.pending.extend(commit.pending);
+                before.unable.extend(commit.unable);
                 before.problems.extend(commit.problems);
                 before.conflicts.extend(commit.conflicts);
                 before.streams.extend(commit.streams);
@@ -275,6 +276,14 @@ fn write_work(pipe: &mut Pipeline, shard: Shard, commit: &Commit) -> Result<(), 
     for ((service, path), wanted) in &commit.pending {
         let key = keys::pending(shard, *service);
         if *wanted {
+            pipe.cmd("HSETNX").arg(key).arg(path.as_str()).arg(now_ms);
+        } else {
+            done.entry(key).or_default().push(path.as_str());
+        }
+    }
+    for ((service, path), unable) in &commit.unable {
+        let key = keys::unable(shard, *service);
+        if *unable {
             pipe.cmd("HSETNX").arg(key).arg(path.as_str()).arg(now_ms);
         } else {
             done.entry(key).or_default().push(path.as_str());

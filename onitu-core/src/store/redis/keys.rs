@@ -64,7 +64,7 @@ pub fn directory(key: &[u8]) -> Option<(Path, bool)> {
 pub fn is_ours(key: &[u8]) -> bool {
     sharded(key).is_some_and(|(_, rest)| {
         matches!(rest, "n" | "c" | "s" | "count")
-            || ["d:", "w:", "x:", "p:"].iter().any(|kind| rest.starts_with(kind))
+            || ["d:", "w:", "u:", "x:", "p:"].iter().any(|kind| rest.starts_with(kind))
     })
 }
 
@@ -82,6 +82,11 @@ pub fn layouts(shard: Shard) -> String {
 /// A hash: path at which the service has work to do to since when, in milliseconds since the epoch.
 pub fn pending(shard: Shard, service: ServiceId) -> String {
     format!("{{{shard}}}:w:{service}")
+}
+
+/// A hash: path that the service can't keep to since when, in milliseconds since the epoch.
+pub fn unable(shard: Shard, service: ServiceId) -> String {
+    format!("{{{shard}}}:u:{service}")
 }
 
 /// A hash: path to JSON of the fault that keeps the service from its work.

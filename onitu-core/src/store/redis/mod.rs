@@ -197,6 +197,10 @@ impl Store for RedisStore {
         work::counts(&self.link).await
     }
 
+    async fn forget_unable(&self) -> Result<(), StoreError> {
+        work::forget_unable(&self.link).await
+    }
+
     async fn forget_pending(&self, service: ServiceId) -> Result<(), StoreError> {
         work::forget_pending(&self.link, service).await
     }

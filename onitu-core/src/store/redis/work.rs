@@ -6,8 +6,7 @@ use redis::Pipeline;
 
 use super::link::Link;
 use super::{PAGE, keys, value};
-use crate::store::memory::combine_streams;
-use crate::store::{Conflict, Counts, StoreError, Stream};
+use crate::store::{Conflict, Counts, StoreError, Stream, combine_streams};
 use crate::{Fault, Path, ServiceId, Shard};
 
 /// How far each service's events were committed.
@@ -134,7 +133,9 @@ pub async fn conflicts(link: &Link) -> Result<Vec<Conflict>, StoreError> {
 
 /// The sums.
 pub async fn counts(link: &Link) -> Result<Counts, StoreError> {
-    let mut counts = Counts { pending: count_pending(link).await?, ..Counts::default() };
+    let pending = count(link, keys::pending).await?;
+    let mut counts = Counts { pending, ..Counts::default() };
+    counts.unable = count(link, keys::unable).await?;
     let mut pipe = Pipeline::new();
     for shard in Shard::all() {
         pipe.cmd("HGETALL").arg(keys::counts(shard));
@@ -165,37 +166,51 @@ pub async fn counts(link: &Link) -> Result<Counts, StoreError> {
     Ok(counts)
 }
 
+/// Removes what any service can't keep.
+pub async fn forget_unable(link: &Link) -> Result<(), StoreError> {
+    let mut pipe = Pipeline::new();
+    for service in service_ids(link).await? {
+        for shard in Shard::all() {
+            pipe.cmd("UNLINK").arg(keys::unable(shard, service));
+        }
+    }
+    link.run(&pipe).await.map(|_| ())
+}
+
 /// Removes the pending work and problems of `service`.
 pub async fn forget_pending(link: &Link, service: ServiceId) -> Result<(), StoreError> {
     let forgotten = each_shard(link, |pipe, shard| {
-        pipe.cmd("UNLINK").arg(keys::pending(shard, service)).arg(keys::problems(shard, service));
+        let keys = [keys::pending, keys::unable, keys::problems].map(|key| key(shard, service));
+        pipe.cmd("UNLINK").arg(&keys);
     })
     .await;
     forgotten.map(|_| ())
 }
 
-/// Paths pending for each service.
-async fn count_pending(link: &Link) -> Result<BTreeMap<ServiceId, u64>, StoreError> {
+/// How many paths each service has in the hashes of these keys.
+async fn count(
+    link: &Link,
+    key: impl Fn(Shard, ServiceId) -> String,
+) -> Result<BTreeMap<ServiceId, u64>, StoreError> {
     let services = service_ids(link).await?;
     let mut pipe = Pipeline::new();
     for service in &services {
         for shard in Shard::all() {
-            pipe.cmd("HLEN").arg(keys::pending(shard, *service));
+            pipe.cmd("HLEN").arg(key(shard, *service));
         }
     }
     let mut values = link.run(&pipe).await?.into_iter();
-    let mut pending = BTreeMap::new();
+    let mut counted = BTreeMap::new();
     for service in services {
         let mut sum = 0;
         for shard in Shard::all() {
-            let key = keys::pending(shard, service);
-            sum += value::read::<u64>(value::next(&mut values)?, &key)?;
+            sum += value::read::<u64>(value::next(&mut values)?, &key(shard, service))?;
         }
         if sum > 0 {
-            pending.insert(service, sum);
+            counted.insert(service, sum);
         }
     }
-    Ok(pending)
+    Ok(counted)
 }
 
 async fn service_ids(link: &Link) -> Result<Vec<ServiceId>, StoreError> {

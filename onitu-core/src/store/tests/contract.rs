@@ -252,6 +252,29 @@ pub async fn pending_work_is_a_set_that_can_be_forgotten(store: &dyn Store) {
     assert_eq!(store.counts().await.unwrap().pending, BTreeMap::new());
 }
 
+pub async fn what_can_not_be_kept_is_counted_apart_and_forgotten_together(store: &dyn Store) {
+    let [a, b] = [store.service_id("a").await.unwrap(), store.service_id("b").await.unwrap()];
+    let paths: Vec<Path> = (0..50).map(|n| path(&format!("d{n}/x"))).collect();
+    let note = |service: ServiceId, path: &Path, is_unable: bool| {
+        let mut commit = Commit::default();
+        commit.unable.insert((service, path.clone()), is_unable);
+        commit.pending.insert((service, path.clone()), !is_unable);
+        (Shard::of(path), commit)
+    };
+    let both = paths.iter().flat_map(|path| [note(a, path, true), note(b, path, true)]);
+    store.commit(both.chain([note(a, &paths[0], true)]).collect()).await.unwrap();
+    store.commit(vec![note(b, &paths[3], false), note(b, &path("d/never"), false)]).await.unwrap();
+    let counts = store.counts().await.unwrap();
+    assert_eq!(counts.unable, BTreeMap::from([(a, 50), (b, 49)]));
+    assert_eq!(counts.pending, BTreeMap::from([(b, 2)]));
+    store.forget_pending(a).await.unwrap();
+    assert_eq!(store.counts().await.unwrap().unable, BTreeMap::from([(b, 49)]));
+    store.forget_unable().await.unwrap();
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.unable, counts.pending), (BTreeMap::new(), BTreeMap::from([(b, 2)])));
+    store.forget_unable().await.unwrap();
+}
+
 pub async fn problems_are_ordered_limited_and_end(store: &dyn Store) {
     let service = ServiceId(4);
     let fault = |number: u32| Fault::new(FaultKind::Full, format!("no space \"{number}\"\n"));

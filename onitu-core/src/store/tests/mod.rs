@@ -41,6 +41,7 @@ contract!(
     every_directory_is_told_at_least_once,
     streams_are_told_by_shard_and_the_newest_epoch_counts,
     pending_work_is_a_set_that_can_be_forgotten,
+    what_can_not_be_kept_is_counted_apart_and_forgotten_together,
     problems_are_ordered_limited_and_end,
     conflicts_are_kept_until_ended,
     counts_are_sums_over_all_shards,

@@ -1,4 +1,4 @@
-use onitu_core::status::{PendingStatus, StatementStatus};
+use onitu_core::status::{PendingStatus, StatementStatus, UnableStatus};
 
 use super::*;
 
@@ -20,6 +20,7 @@ fn unknown() -> Explanation {
         rules_file: None,
         statements: Vec::new(),
         pending: Vec::new(),
+        unable: Vec::new(),
     }
 }
 
@@ -152,4 +153,17 @@ fn a_file_that_is_restricted_and_leaves_a_service() {
     assert!(told.contains("its turn comes (since 2001-09-"), "{told}");
     it.excluded = true;
     assert!(text(&it, Paint::Plain).contains("no service: it is excluded"));
+}
+
+#[test]
+fn a_service_that_can_not_keep_it_is_named_with_the_reason() {
+    let mut it = known();
+    it.unable = vec![UnableStatus {
+        service: "bucket".to_owned(),
+        reason: "`bucket` keeps no symbolic links".to_owned(),
+    }];
+    let told = text(&it, Paint::Plain);
+    let lines = "can't be kept on\n  bucket: `bucket` keeps no symbolic links\n";
+    assert!(told.contains(lines), "{told}");
+    assert!(!text(&known(), Paint::Plain).contains("kept on"));
 }

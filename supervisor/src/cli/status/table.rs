@@ -17,6 +17,7 @@ pub(super) fn render(status: &Status, paint: Paint) -> String {
         summary(status),
         transfers(status, paint),
         verifying(status, paint),
+        unable(status, paint),
         problems(status, paint),
         processes(status, paint),
     ];
@@ -104,6 +105,16 @@ fn verifying(status: &Status, paint: Paint) -> String {
         }
     }
     if lines.is_empty() { lines } else { format!("{}\n{lines}", paint.heading("VERIFYING")) }
+}
+
+/// What no time brings to a service.
+fn unable(status: &Status, paint: Paint) -> String {
+    let mut lines = String::new();
+    for service in status.services.iter().filter(|service| service.unable > 0) {
+        let (name, count) = (plain(&service.name), counted(service.unable, "path"));
+        let _ = writeln!(lines, "{name}: {count} (`onitu explain PATH` says why)");
+    }
+    if lines.is_empty() { lines } else { format!("{}\n{lines}", paint.heading("CAN'T BE KEPT")) }
 }
 
 fn problems(status: &Status, paint: Paint) -> String {

@@ -13,6 +13,7 @@ fn service(name: &str, state: ServiceState, reason: Option<&str>) -> ServiceStat
         used_bytes: 0,
         quota_bytes: None,
         pending: 0,
+        unable: 0,
         pid: Some(7),
         scanned: 310,
         problems: Vec::new(),
@@ -140,4 +141,17 @@ fn colours_change_nothing_but_colour() {
         stripped = stripped.replace(code, "");
     }
     assert_eq!(stripped, render(&busy(), Paint::Plain));
+}
+
+#[test]
+fn what_a_service_can_not_keep_is_counted_below_the_table() {
+    let mut status = quiet();
+    status.services[0].unable = 1;
+    status.services[1].unable = 1_204;
+    let told = render(&status, Paint::Plain);
+    let lines = "CAN'T BE KEPT\n\
+                 laptop: 1 path (`onitu explain PATH` says why)\n\
+                 nas: 1,204 paths (`onitu explain PATH` says why)\n";
+    assert!(told.contains(lines), "{told}");
+    assert!(!render(&quiet(), Paint::Plain).contains("KEPT"));
 }
