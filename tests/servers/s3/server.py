@@ -394,6 +394,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def main():
     gate = Gate()
+    # Five may wait otherwise, and who comes then tries again after whole seconds.
+    ThreadingHTTPServer.request_queue_size = 512
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.gate = gate
     address = sys.argv[1]
