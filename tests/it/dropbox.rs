@@ -10,8 +10,8 @@ use onitu_test_dropbox::{ACCESS, APP_KEY, Fault, REFRESH, Server, Trouble, lower
 use onitu_tests::{Files, House, eventually, set_modified_ns, soon};
 use serde_json::json;
 
-/// A house with the service `laptop` and the service `cloud`, its folder in Dropbox.
-fn house() -> (House, Server) {
+/// A house with the service `laptop` and the service `cloud`, its folder in Dropbox; not yet up.
+pub(crate) fn house() -> (House, Server) {
     let server = Server::start().unwrap();
     server.account().tree.make_folder("/Onitu");
     let mut house = House::prepared(&["laptop"]);

@@ -1,22 +1,13 @@
 //! What a service can't ever keep is told, counted, and nothing to wait for: a folder with links
 //! and names that Dropbox doesn't take, which is here a server that speaks as Dropbox does.
 
-use onitu_test_dropbox::{ACCESS, APP_KEY, REFRESH, Server, lower};
+use onitu_test_dropbox::{Server, lower};
 use onitu_tests::{House, soon};
 use serde_json::{Value, json};
 
 /// A house with the folder `laptop` and the service `cloud`, in step.
 fn house() -> (House, Server) {
-    let server = Server::start().unwrap();
-    server.account().tree.make_folder("/Onitu");
-    let mut house = House::prepared(&["laptop"]);
-    let tokens = json!({ "access_token": ACCESS, "refresh_token": REFRESH });
-    house.write_secret("token.json", &tokens.to_string());
-    house.add_service_at("cloud", "/Onitu".into());
-    house.set_driver("cloud", "dropbox");
-    let base = format!("api_base = \"{}\"", server.base());
-    let key = format!("app_key = \"{APP_KEY}\"");
-    house.set_options("cloud", &[&base, &key, "token_file = \"token.json\""]);
+    let (mut house, server) = crate::dropbox::house();
     house.up();
     house.wait();
     (house, server)
