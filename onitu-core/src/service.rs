@@ -84,8 +84,9 @@ impl Service {
     /// Whether it can hold what is of `kind` at all, as its driver's manifest says. A storage may
     /// turn out to refuse it all the same.
     pub fn keeps(&self, kind: Kind) -> bool {
-        let told = self.options.get(KEEPS_SYMLINKS).and_then(serde_json::Value::as_bool);
-        kind != Kind::Symlink || told.unwrap_or(true)
+        let told = || self.options.get(KEEPS_SYMLINKS)?.as_bool();
+        // Asked for every wish: only a link has to look it up.
+        kind != Kind::Symlink || told().unwrap_or(true)
     }
 
     /// Most bytes it may hold.

@@ -84,11 +84,9 @@ impl Waiting {
     /// Whether anything below a directory waits, whose paths begin with `first`.
     pub(super) fn waits_below(&self, first: &str) -> bool {
         let range = (Bound::Included(first), Bound::Unbounded);
-        let mut below = self.paths.range::<str, _>(range);
-        below
-            .by_ref()
-            .take_while(|(path, _)| path.as_str().starts_with(first))
-            .any(|(_, later)| later.waiting)
+        let below = self.paths.range::<str, _>(range);
+        let mut below = below.take_while(|(path, _)| path.as_str().starts_with(first));
+        below.any(|(_, later)| later.waiting)
     }
 
     /// `path` is asked for again at `at`.
