@@ -47,10 +47,10 @@ fn is_held(server: &Server, path: &str, text: &str) -> bool {
     held(server).get(path) == Some(&Some(text.as_bytes().to_vec()))
 }
 
-/// Every path of a folder with the bytes of files, without Onitu's own.
+/// Every path of a folder with the bytes of files, without Onitu's own. Onitu may be at work there.
 fn there(files: &Files, directory: &str) -> BTreeMap<String, Option<Vec<u8>>> {
     let mut all = BTreeMap::new();
-    for entry in std::fs::read_dir(files.at(directory)).unwrap() {
+    for entry in std::fs::read_dir(files.at(directory)).into_iter().flatten() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
         if path == ".onitu" {

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::Must;
-use crate::files::modified_ns;
 
 /// One path of a folder, contents of files aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +31,18 @@ pub enum Thing {
 
 /// Everything below `root` but what Onitu keeps for itself, by path relative to `root`.
 ///
-/// Panics when something is there that Onitu puts under a name only while it writes.
+/// Onitu may be at work meanwhile: what goes away between its listing and the look at it is not
+/// there. Panics when something is there that Onitu puts under a name only while it writes.
 pub fn tree(root: &Path) -> BTreeMap<PathBuf, Thing> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![root.to_owned()];
     while let Some(directory) = waiting.pop() {
-        for entry in std::fs::read_dir(&directory).must("list a directory") {
+        let listed = std::fs::read_dir(&directory);
+        if directory != root && is_gone(&listed) {
+            found.remove(directory.strip_prefix(root).must("a path below the root"));
+            continue;
+        }
+        for entry in listed.must("list a directory") {
             let path = entry.must("list a directory").path();
             let below = path.strip_prefix(root).must("a path below the root").to_owned();
             if below == Path::new(".onitu") {
@@ -46,7 +51,7 @@ pub fn tree(root: &Path) -> BTreeMap<PathBuf, Thing> {
             let name = below.file_name().must("a name");
             let is_unfinished = name.as_encoded_bytes().starts_with(b".onitu-");
             assert!(!is_unfinished, "`{}` is left", path.display());
-            let thing = look(&path);
+            let Some(thing) = look(&path) else { continue };
             if thing == Thing::Directory {
                 waiting.push(path);
             }
@@ -56,19 +61,31 @@ pub fn tree(root: &Path) -> BTreeMap<PathBuf, Thing> {
     found
 }
 
-fn look(path: &Path) -> Thing {
-    let metadata = path.symlink_metadata().must("look at a file");
-    if metadata.is_dir() {
-        Thing::Directory
-    } else if metadata.is_symlink() {
-        Thing::Link { target: std::fs::read_link(path).must("read a link") }
-    } else {
-        Thing::File {
-            size: metadata.len(),
-            executable: metadata.mode() & 0o100 != 0,
-            modified_ns: modified_ns(path),
-        }
+/// What stands at `path`; [`None`] if nothing does.
+fn look(path: &Path) -> Option<Thing> {
+    let looked = path.symlink_metadata();
+    if is_gone(&looked) {
+        return None;
     }
+    let metadata = looked.must("look at a file");
+    if metadata.is_dir() {
+        return Some(Thing::Directory);
+    }
+    if metadata.is_symlink() {
+        let read = std::fs::read_link(path);
+        return (!is_gone(&read)).then(|| Thing::Link { target: read.must("read a link") });
+    }
+    Some(Thing::File {
+        size: metadata.len(),
+        executable: metadata.mode() & 0o100 != 0,
+        modified_ns: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
+    })
+}
+
+/// Whether a directory went, or became something else, or nothing is at a path any more.
+fn is_gone<T>(result: &std::io::Result<T>) -> bool {
+    let gone = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+    result.as_ref().is_err_and(|error| gone.contains(&error.kind()))
 }
 
 /// How the folder `other` differs from `one`, a line each.
@@ -112,7 +129,11 @@ fn has_same_bytes(thing: &Thing, one: &Path, other: &Path) -> bool {
     if !matches!(thing, Thing::File { .. }) {
         return true;
     }
-    let mut files = [one, other].map(|path| File::open(path).must("open a file"));
+    let opened = [one, other].map(File::open);
+    if opened.iter().any(is_gone) {
+        return false;
+    }
+    let mut files = opened.map(|it| it.must("open a file"));
     let mut parts = [vec![0; 1024 * 1024], vec![0; 1024 * 1024]];
     loop {
         let [left, right] =
@@ -136,4 +157,31 @@ fn fill(file: &mut File, part: &mut [u8]) -> std::io::Result<usize> {
         }
     }
     Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::tree;
+    use crate::{Files, Must};
+
+    #[test]
+    fn what_goes_away_during_the_look_is_not_there() {
+        let home = tempfile::tempdir().must("a directory");
+        let files = Files::new(home.path());
+        files.write("kept/file", "kept");
+        std::thread::scope(|scope| {
+            let at_work = scope.spawn(|| {
+                for _ in 0..1_000 {
+                    files.write("going/file", "gone soon");
+                    files.link("going/link", "file");
+                    files.remove_all("going");
+                }
+            });
+            while !at_work.is_finished() {
+                assert!(tree(home.path()).contains_key(Path::new("kept/file")));
+            }
+        });
+    }
 }
