@@ -203,8 +203,12 @@ fn unable(question: &Question, wish: &Wish) -> Vec<UnableStatus> {
     unable
 }
 
-/// Why `service` has refused for good to keep it, if it has.
+/// Why `service` has refused for good to keep it, if it has. What the Referee still counts as
+/// pending it will ask for again, whatever the service said: the first word isn't always the last.
 fn refusal<'a>(question: &Question<'a>, service: ServiceId) -> Option<&'a Fault> {
+    if question.since_ms.contains_key(&service) {
+        return None;
+    }
     let is_final =
         |fault: &Fault| matches!(fault.kind, FaultKind::Unsupported | FaultKind::InvalidName);
     let mut faults = question.faults.iter().filter(|(id, _)| *id == service);

@@ -32,7 +32,7 @@ fn supposed(at: &str) -> Supposed {
     Supposed { path: path(at), size: None, age_s: None, from: None, media: None }
 }
 
-/// Explains `a.txt` of the services `laptop`, `nas` and `usb`.
+/// Explains `a.txt`, which is noted as pending for `nas`, of the services `laptop`, `nas` and `usb`.
 fn explain(
     record: Option<&Record>,
     faults: &[(ServiceId, Fault)],
@@ -181,13 +181,18 @@ fn who_keeps_no_links_is_told_with_what_it_has_instead() {
 #[test]
 fn what_was_refused_for_good_is_nothing_to_do_and_told_with_the_reason() {
     let held = record(Kind::File, "hello", &[1]);
-    let fault = |kind| [(ServiceId(2), Fault::new(kind, "such a name can't be held"))];
+    let (asked_again, given_up) = (ServiceId(2), ServiceId(3));
+    let why = "such a name can't be held";
+    let fault = |service, kind| [(service, Fault::new(kind, why))];
     for kind in [FaultKind::InvalidName, FaultKind::Unsupported] {
-        let told = explain(Some(&held), &fault(kind), |_| {});
-        assert_eq!(pending(&told), ["usb: get revision 1 (its turn comes)"], "{kind:?}");
-        assert_eq!(unable(&told), [("nas", "such a name can't be held")], "{kind:?}");
+        let told = explain(Some(&held), &fault(given_up, kind), |_| {});
+        assert_eq!(pending(&told), ["nas: get revision 1 (its turn comes)"], "{kind:?}");
+        assert_eq!(unable(&told), [("usb", why)], "{kind:?}");
+        let told = explain(Some(&held), &fault(asked_again, kind), |_| {});
+        assert_eq!(pending(&told)[0], format!("nas: get revision 1 ({why})"), "{kind:?}");
+        assert_eq!(unable(&told), [], "{kind:?}: `status` counts it as pending");
     }
-    let told = explain(Some(&held), &fault(FaultKind::Denied), |_| {});
+    let told = explain(Some(&held), &fault(given_up, FaultKind::Denied), |_| {});
     assert_eq!((pending(&told).len(), unable(&told).len()), (2, 0), "it may pass");
 }
 
