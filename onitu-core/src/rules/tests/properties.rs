@@ -1,6 +1,7 @@
 //! What holds for all rules, and for every text.
 
 use proptest::prelude::*;
+#[cfg(feature = "entries")]
 use proptest::sample::Index;
 
 use super::*;
