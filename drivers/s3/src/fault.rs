@@ -135,11 +135,14 @@ impl Refusal {
         matches!(self.code.as_str(), "InvalidObjectState" | "ObjectNotInActiveTierError")
     }
 
-    /// What failed (`write`, `list`: a verb) and on what, in Onitu's words.
+    /// What failed (`write`, `list`: a verb) and on what, in Onitu's words; without a name, the
+    /// bucket.
     pub(crate) fn fault(&self, verb: &str, on: impl Display) -> Fault {
         // Servers speak in sentences, and more is to follow.
         let why = self.message.trim_end_matches('.');
-        let mut text = format!("can't {verb} `{on}`: {why}");
+        let on = Some(on.to_string()).filter(|name| !name.is_empty());
+        let on = on.map_or_else(|| "the bucket".to_owned(), |name| format!("`{name}`"));
+        let mut text = format!("can't {verb} {on}: {why}");
         if let Some(hint) = self.hint() {
             let _ = write!(text, ": {hint}");
         }
@@ -314,5 +317,7 @@ mod tests {
         assert!(said("QuotaExceeded").contains("quota"));
         let elsewhere = Refusal { region: Some("eu-west-3".into()), ..refusal(Some(301), "") };
         assert!(elsewhere.fault("reach", "bucket").message.contains("region = \"eu-west-3\""));
+        let of_all = elsewhere.fault("list", onitu_plug::Path::root()).message;
+        assert!(of_all.starts_with("can't list the bucket: "), "{of_all}");
     }
 }

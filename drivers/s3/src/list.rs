@@ -143,7 +143,7 @@ pub(crate) fn has_sum(object: &Object) -> bool {
 impl Bucket {
     /// As [`onitu_plug::Plug::list`].
     pub(crate) async fn list(&self, path: &Path, listing: &Listing) -> Result<(), Fault> {
-        let failed = |refusal: Refusal| refusal.fault("list", shown_root(path));
+        let failed = |refusal: Refusal| refusal.fault("list", path);
         if is_own(path) || self.keys.directory(path).len() > KEY_BYTES_MAX {
             return Err(not_found(path));
         }
@@ -249,10 +249,6 @@ impl Bucket {
 fn unspeakable(name: &str) -> Found {
     let fault = Refusal::unspeakable().fault("synchronize", name);
     Found::Problem { name: name.to_owned(), fault: Fault { kind: FaultKind::InvalidName, ..fault } }
-}
-
-fn shown_root(path: &Path) -> &str {
-    if path.is_root() { "the bucket" } else { path.as_str() }
 }
 
 fn not_found(path: &Path) -> Fault {
