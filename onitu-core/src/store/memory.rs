@@ -140,6 +140,11 @@ impl MemoryStore {
         records
     }
 
+    /// What `service` can't keep; without delay, and also while not available.
+    pub fn unable(&self, service: ServiceId) -> BTreeSet<Path> {
+        self.server().data.unable.get(&service).cloned().unwrap_or_default()
+    }
+
     fn server(&self) -> MutexGuard<'_, Server> {
         self.inner.server.lock().unwrap_or_else(PoisonError::into_inner)
     }

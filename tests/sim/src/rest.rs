@@ -34,7 +34,7 @@ pub(crate) async fn at_rest(house: &House) -> Result<()> {
         nothing_left_over(house, path, record)?;
     }
     all_alike(house, &records)?;
-    unable_is_counted(house, &law, &records).await?;
+    unable_is_noted(house, &law, &records)?;
     counts_add_up(house, &records).await
 }
 
@@ -182,24 +182,26 @@ fn all_alike(house: &House, records: &BTreeMap<Path, Record>) -> Result<()> {
     Ok(())
 }
 
-/// What can't be kept is counted: links where it is known that there are none, and what was refused.
-async fn unable_is_counted(
-    house: &House,
-    law: &Law,
-    records: &BTreeMap<Path, Record>,
-) -> Result<()> {
-    let counts = house.store.counts().await?;
+/// What is noted as not to be kept is what can't be: links where it is known that there are none,
+/// and what was refused for good.
+fn unable_is_noted(house: &House, law: &Law, records: &BTreeMap<Path, Record>) -> Result<()> {
     for Member { service, .. } in house.present_members() {
         if service.mode == Mode::Source {
             continue;
         }
-        let is_unable = |(path, record): &(&Path, &Record)| {
-            need(record, service.id, &law.wish(path, record)) == Need::Unable
-        };
-        let really = records.iter().filter(is_unable).count() as u64;
-        let told = counts.unable.get(&service.id).copied().unwrap_or(0);
-        // Names that it refused are told with them.
-        ensure!(told >= really, "{} can't keep {really} links, {told} are told", service.name);
+        let noted = house.store.unable(service.id);
+        for (path, record) in records {
+            let (need, noted) =
+                (need(record, service.id, &law.wish(path, record)), noted.contains(path));
+            let is_right = match need {
+                Need::Unable => noted,
+                Need::Place => true,
+                _ => !noted,
+            };
+            ensure!(is_right, "`{path}` on {}: {need:?}, noted as unable: {noted}", service.name);
+        }
+        let stale = noted.iter().find(|path| !records.contains_key(*path));
+        ensure!(stale.is_none(), "{} can't keep {stale:?}, which is forgotten", service.name);
     }
     Ok(())
 }
