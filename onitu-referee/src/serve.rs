@@ -398,6 +398,9 @@ impl Referee {
                 }
                 commit.problems.insert((ended.service, ended.path.clone()), shown);
             }
+            if !need.is_work() && !ended.changed && !self.quotas.is_empty() {
+                self.ask_others(ended.service, &ended.path, record, commit);
+            }
         }
     }
 

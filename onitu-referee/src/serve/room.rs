@@ -125,22 +125,36 @@ impl Referee {
                 }
                 commit.problems.insert((service, path.clone()), Some(fault));
             }
-            let needs = self.world.needs(&path, record.as_ref()).into_iter();
-            // What it can do nothing about just now is no work of its own, and what was refused for
-            // good is in no hurry.
-            let is_asked = |(other, need): &(ServiceId, Need)| {
-                let peer = self.peers.get(other).filter(|_| *other != service);
-                let has_refused = peer.is_some_and(|(peer, _)| peer.has_refused(&path));
-                need.is_work() && !has_refused && !(is_settled && *other == service)
-            };
-            for (other, _) in needs.filter(is_asked).collect::<Vec<_>>() {
-                commit.pending.insert((other, path.clone()), true);
-                if let Some((peer, _)) = self.peers.get_mut(&other).filter(|_| other != service) {
-                    // The record is no other: who has no room either would send it back and forth.
-                    peer.nudge(&path);
-                }
+            // What it can do nothing about just now is no work of its own.
+            if !is_settled && self.world.need_of(&path, record.as_ref(), service).is_work() {
+                commit.pending.insert((service, path.clone()), true);
             }
+            self.ask_others(service, &path, record.as_ref(), commit);
         }
         self.commit(commits).await
+    }
+
+    /// Adds to `commit` what the other services have to do at `path`, where `service` has no room
+    /// for it or is no longer to get it: whoever is chosen instead has heard nothing of it by now.
+    pub(super) fn ask_others(
+        &mut self,
+        service: ServiceId,
+        path: &Path,
+        record: Option<&Record>,
+        commit: &mut Commit,
+    ) {
+        for (other, need) in self.world.needs(path, record) {
+            let peer = self.peers.get_mut(&other).map(|(peer, _)| peer);
+            // What was refused for good is in no hurry.
+            let has_refused = peer.as_ref().is_some_and(|peer| peer.has_refused(path));
+            if other == service || !need.is_work() || has_refused {
+                continue;
+            }
+            commit.pending.insert((other, path.clone()), true);
+            if let Some(peer) = peer {
+                // The record is no other: who has no room either would send it back and forth.
+                peer.nudge(path);
+            }
+        }
     }
 }

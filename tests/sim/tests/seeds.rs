@@ -38,7 +38,7 @@ fn every_invariant_holds_in_the_last_quarter_of_a_thousand_seeds() {
 /// Rules, quotas, `at` and ignore files: each of these once found a mistake in the engine.
 #[test]
 fn seeds_that_found_something_stay_clean() {
-    for seed in [1_564, 1_680, 1_685, 1_826, 2_174, 2_255, 2_377, 4_369] {
+    for seed in [1_564, 1_680, 1_685, 1_826, 2_174, 2_255, 2_377, 4_369, 11_660] {
         run(seed..seed + 1);
     }
 }
