@@ -270,7 +270,8 @@ pub(crate) async fn set_attributes(
 ) -> Result<State, Fault> {
     let mut source = read::open(Arc::clone(folder), path.clone(), expect, 0).await?;
     let there = source.content();
-    if state::time(there.mtime_ns) == state::time(content.mtime_ns) {
+    let wanted = state::time(content.mtime_ns);
+    if wanted.is_none() || wanted == state::time(there.mtime_ns) {
         return Ok(State { content: there, tag: expect });
     }
     let again = Content { mtime_ns: content.mtime_ns, ..there };

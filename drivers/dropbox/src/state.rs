@@ -94,8 +94,12 @@ fn mtime_ns(text: &str) -> i64 {
     time.saturating_mul(1_000_000_000)
 }
 
-/// A time as Dropbox writes it, which knows no part of a second; [`None`] beyond its years.
+/// A time as Dropbox writes it, which knows no part of a second; [`None`] beyond its years, and where
+/// it means nothing: then Dropbox notes that of the arrival.
 pub(crate) fn time(mtime_ns: i64) -> Option<String> {
+    if mtime_ns == 0 {
+        return None;
+    }
     let time = Timestamp::from_second(mtime_ns.div_euclid(1_000_000_000)).ok()?;
     Some(time.strftime(TIME).to_string())
 }
@@ -134,6 +138,7 @@ mod tests {
     #[test]
     fn times_are_whole_seconds() {
         assert_eq!(time(1_600_000_000_999_999_999).as_deref(), Some("2020-09-13T12:26:40Z"));
+        assert_eq!(time(0), None);
         assert_eq!(time(-1).as_deref(), Some("1969-12-31T23:59:59Z"));
         assert_eq!(mtime_ns("1969-12-31T23:59:59Z"), -1_000_000_000);
     }

@@ -164,7 +164,8 @@ pub(crate) fn dress(
     if mode != now.mode {
         fchmod(&file, Mode::from_raw_mode(mode))?;
     }
-    if content.mtime_ns != now.state.content.mtime_ns {
+    // What came from where no times are kept has that of its arrival, not one of 1970.
+    if content.mtime_ns != 0 && content.mtime_ns != now.state.content.mtime_ns {
         let omitted = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
         let modified = Timespec {
             tv_sec: content.mtime_ns.div_euclid(1_000_000_000),

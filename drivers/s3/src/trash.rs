@@ -115,8 +115,20 @@ impl Bucket {
             Err(refusal) if refusal.is_archived() && self.keeps_versions().await => {
                 Ok(Buried::Version)
             }
+            Err(refusal) if refusal.may_pass() && self.is_copied(&key, object).await => {
+                self.recent.bury();
+                Ok(Buried::Copy(key))
+            }
             Err(refusal) => Err(self.refused(&refusal, "keep in the trash", path, &from).await),
         }
+    }
+
+    /// Whether a copy to the trash was made though nobody has said so: each further attempt would
+    /// make one more. Nobody else knows the key, an object is there as a whole or not at all, and a
+    /// copy may have another `ETag` than what was uploaded in parts.
+    async fn is_copied(&self, key: &str, object: &Object) -> bool {
+        let found = self.requests.head(key).await;
+        found.is_ok_and(|found| found.is_some_and(|found| found.size == object.size))
     }
 
     /// What was to go didn't. Its copy is one too many if it still stands there as it was; else it

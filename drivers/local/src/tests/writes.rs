@@ -34,6 +34,22 @@ async fn a_time_before_1970_is_kept() {
 }
 
 #[tokio::test]
+async fn what_came_without_a_time_is_not_dated_1970() {
+    let home = home().await;
+    home.write("as of now", b"");
+    let now_ns = mtime_ns(home.at("as of now"));
+    for size in [10, 2 << 20] {
+        let bytes = noise(size);
+        let content = Content { mtime_ns: 0, ..file(&bytes) };
+        let expect = home.state("file").await.map(|state| state.tag);
+        let state = home.place("file", content, &bytes, expect).await;
+        let told_ns = state.expect("placed").content.mtime_ns;
+        assert!(told_ns >= now_ns - 1_000_000_000, "{told_ns} was before {now_ns}");
+        assert_eq!(mtime_ns(home.at("file")), told_ns);
+    }
+}
+
+#[tokio::test]
 async fn what_is_replaced_goes_to_the_trash_and_lends_its_permissions() {
     let home = home().await;
     for (name, size) in [("small", 10), ("large", 2 << 20)] {

@@ -85,6 +85,37 @@ async fn a_lost_answer_loses_nothing() {
     assert!(in_trash().contains(&b"new".to_vec()));
 }
 
+/// A copy may take longer than a proxy before the server waits; some servers fail after their work.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_to_the_trash_whose_answers_are_always_lost_are_not_made_again_and_again() {
+    let bucket = bucket(&json!({}));
+    let plug = connect(&bucket, &json!({ "part_bytes": 100_000 })).await.unwrap();
+    let in_parts = vec![7; 250_000];
+    let old = place(&plug, "file", &in_parts, None).await.unwrap();
+    bucket.set(&json!({ "faults": [
+        { "kind": "COPY", "key": "file", "times": 99, "after": true, "status": 504, "code": "" }
+    ] }));
+    let new = place(&plug, "file", b"new", Some(old.tag)).await.unwrap();
+    let in_trash = || bucket.below(".onitu/trash/").into_values().collect::<Vec<_>>();
+    assert_eq!(in_trash(), std::slice::from_ref(&in_parts));
+    plug.remove(&at("file"), new.tag).await.unwrap();
+    assert_eq!(bucket.read("file"), None);
+    assert_eq!(in_trash(), [b"new".to_vec(), in_parts]);
+}
+
+/// What wasn't copied isn't replaced, nor removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_can_not_copy_stays() {
+    let (bucket, plug) = usual().await;
+    let old = place(&plug, "file", b"old", None).await.unwrap();
+    bucket.refuse("COPY", "file", 99, 504, "");
+    let fault = place(&plug, "file", b"new", Some(old.tag)).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unavailable, "{fault}");
+    let fault = plug.remove(&at("file"), old.tag).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unavailable, "{fault}");
+    assert_eq!(bucket.read("file").unwrap(), b"old");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_asks_for_patience_is_given_it() {
     let (bucket, plug) = usual().await;
