@@ -239,11 +239,12 @@ impl<P: Plug> Carrier<'_, P> {
         Ok(Some(state))
     }
 
-    /// Whether what is here has the attributes of `wanted`, as far as the service keeps any.
+    /// Whether what is here has the attributes of `wanted`, as far as the service keeps any and
+    /// they are known.
     fn has_attributes(&self, here: &Content, wanted: &Content) -> bool {
         let abilities = &self.shared.abilities;
         here.kind != Kind::File
-            || ((!abilities.mtime || here.mtime_ns == wanted.mtime_ns)
+            || ((!abilities.mtime || wanted.mtime_ns == 0 || here.mtime_ns == wanted.mtime_ns)
                 && (!abilities.executable || here.executable == wanted.executable))
     }
 

@@ -179,5 +179,5 @@ fn a_second_connection_has_a_state_directory_of_its_own_where_the_first_keeps_it
         format!("token_file={}", house.path().join("token.json").display()),
     ];
     let told = tried_through_itself(&house, "dropbox", "another state is not removed", &options);
-    assert!(told.contains("1 cases: 1 kept, "), "{told}");
+    assert!(told.contains("1 case: 1 kept, "), "{told}");
 }

@@ -1,5 +1,6 @@
 //! A folder and a bucket in step: real processes, and an S3 server that the test starts.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -106,6 +107,8 @@ fn a_folder_and_a_bucket_are_kept_in_step_both_ways() {
     house.wait();
     assert_eq!(files.read("docs/new.txt").unwrap(), b"edited in the bucket");
     assert_eq!(files.read("from/far/away.txt").unwrap(), b"made in the bucket");
+    let dated_s = std::fs::metadata(files.at("from/far/away.txt")).unwrap().mtime();
+    assert!(dated_s > 1_600_000_000, "nobody knows when it was made, but not in 1970");
 
     files.remove("docs/new.txt");
     house.wait();

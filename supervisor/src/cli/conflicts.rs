@@ -91,7 +91,11 @@ fn row(path: &str, side: Option<&SideStatus>, what: &str, zone: &TimeZone) -> Ve
     cells
 }
 
+/// When a side was changed; nothing where its services keep no times.
 fn time(mtime_ns: i64, zone: &TimeZone) -> String {
+    if mtime_ns == 0 {
+        return String::new();
+    }
     Timestamp::from_nanosecond(i128::from(mtime_ns))
         .map_or_else(|_| String::new(), |at| short(at, zone))
 }

@@ -24,6 +24,14 @@ pub(super) fn conflict(path: &str, kept: &str, date: &str) -> ConflictStatus {
 }
 
 #[test]
+fn where_no_times_are_kept_none_is_told() {
+    let mut conflict = conflict("a", "a (conflict nas a9993e3)", "2026-11-22T15:06:00Z");
+    conflict.at_kept = Some(side(20, 0, &["nas"], false));
+    let text = text(&[conflict], &TimeZone::UTC);
+    assert!(text.contains("20 B") && !text.contains("1970"), "{text}");
+}
+
+#[test]
 fn conflicts_for_a_person() {
     let mut conflicts = [
         conflict("a.txt", "a (conflict nas a9993e3).txt", "2026-11-22T15:06:00.25Z"),

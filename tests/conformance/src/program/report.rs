@@ -71,7 +71,9 @@ impl Report {
         }
         let counts = self.counts();
         let counts: Vec<_> = WORDS.iter().map(|word| format!("{} {word}", counts[word])).collect();
-        let _ = writeln!(text, "\n{} cases: {}", self.outcomes.len(), counts.join(", "));
+        let number = self.outcomes.len();
+        let cases = if number == 1 { "case" } else { "cases" };
+        let _ = writeln!(text, "\n{number} {cases}: {}", counts.join(", "));
         if let Some(chaos) = &self.chaos {
             let _ = writeln!(text, "{}", chaos.text());
         }
