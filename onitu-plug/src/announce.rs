@@ -44,6 +44,8 @@ struct Ring {
     ordered: BTreeMap<Path, BTreeSet<u64>>,
     /// Those among them that were computed from less than was told.
     outdated: BTreeSet<u64>,
+    /// What was told up to here the Referee may have passed over, by shard.
+    doubted: Option<[u64; Shard::COUNT]>,
     activity: u64,
     /// Paths that were told to be gone.
     gone: u64,
@@ -183,10 +185,21 @@ impl Announcer {
         }
     }
 
-    /// The Referee has committed everything up to `sequence`.
-    pub(crate) fn acknowledge(&self, shard: Shard, sequence: u64) {
-        self.ring().acknowledge(shard, sequence);
+    /// The Referee has committed everything up to `sequence`; whether that ends what
+    /// [`Announcer::doubt`] has begun.
+    pub(crate) fn acknowledge(&self, shard: Shard, sequence: u64) -> bool {
+        let is_over = self.ring().acknowledge(shard, sequence);
         self.room.notify_waiters();
+        is_over
+    }
+
+    /// Something else is ignored now. What was told and isn't acknowledged counts as known to every
+    /// look until then; but the Referee may have passed it over by what was ignored before.
+    pub(crate) fn doubt(&self) {
+        let mut ring = self.ring();
+        if ring.events > 0 {
+            ring.doubted = Some(std::array::from_fn(|at| ring.shards[at].last()));
+        }
     }
 
     /// Everything kept after `after`, as far as it fits; [`None`] if some of it is no longer kept
@@ -324,6 +337,7 @@ impl Ring {
             known: BTreeMap::new(),
             ordered: BTreeMap::new(),
             outdated: BTreeSet::new(),
+            doubted: None,
             activity: 0,
             gone: 0,
         }
@@ -359,7 +373,7 @@ impl Ring {
         self.activity += 1;
     }
 
-    fn acknowledge(&mut self, shard: Shard, sequence: u64) {
+    fn acknowledge(&mut self, shard: Shard, sequence: u64) -> bool {
         let stream = &mut self.shards[shard.index()];
         while stream.first <= sequence {
             let Some(event) = stream.kept.pop_front() else { break };
@@ -369,6 +383,14 @@ impl Ring {
             stream.first += 1;
             self.events -= 1;
         }
+        let is_taken = |marks: &[u64; Shard::COUNT]| {
+            self.shards.iter().zip(marks).all(|(stream, mark)| stream.first > *mark)
+        };
+        let is_over = self.doubted.as_ref().is_some_and(is_taken);
+        if is_over {
+            self.doubted = None;
+        }
+        is_over
     }
 }
 

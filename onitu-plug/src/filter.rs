@@ -128,7 +128,7 @@ impl Filter {
     }
 
     /// There is no ignore file in `directory`; whether there was one that had an effect here alone.
-    fn forget(&self, directory: &Path) -> bool {
+    pub(crate) fn forget(&self, directory: &Path) -> bool {
         let mut known = self.change();
         let Some(text) = known.told.remove(directory) else { return false };
         known.compile_here();
@@ -150,6 +150,7 @@ impl<P: Plug> Shared<P> {
         if let Ok(Some(set)) = self.store.ignoring(self.filter.version()).await
             && self.filter.adopt(set)
         {
+            self.announcer.doubt();
             self.hints.rescan("what is ignored has changed");
         }
     }

@@ -101,7 +101,9 @@ impl<P: Plug> Orders<P> {
 
     fn take(&mut self, acknowledged: Vec<(Shard, u64)>, orders: Vec<Order>, cancel: Vec<u64>) {
         for (shard, sequence) in acknowledged {
-            self.shared.announcer.acknowledge(shard, sequence);
+            if self.shared.announcer.acknowledge(shard, sequence) {
+                self.shared.hints.rescan("something was told before it was no longer ignored");
+            }
         }
         {
             let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);

@@ -119,10 +119,16 @@ async fn heed_ignore_file<P: Plug>(
     let Some(state) = entries.get(FILE_NAME) else { return Ok(()) };
     let path = file_in(&expected.directory);
     let announced = expected.announced.get(&path).copied();
-    if shared.known_tag(&path, announced, expected.records.get(FILE_NAME)) == Some(state.tag) {
+    let record = expected.records.get(FILE_NAME);
+    if shared.known_tag(&path, announced, record) == Some(state.tag) {
+        let is_deleted = record.is_some_and(|record| record.gone);
+        if is_deleted && shared.mode == Mode::Source && shared.filter.forget(&expected.directory) {
+            // Others have deleted it. Here it stays, and has no effect, as after a restart.
+            shared.hints.rescan("an ignore file was deleted elsewhere");
+        }
         let is_taken =
             |record: &Record| record.is_current_on(shared.id) && record.content.checksum.is_some();
-        let is_taken = expected.records.get(FILE_NAME).is_some_and(is_taken);
+        let is_taken = record.is_some_and(is_taken);
         if is_taken && shared.mode != Mode::Backup && shared.filter.lacks(&expected.directory) {
             // A store that was put back may know the file and not what it says.
             let directory = expected.directory.clone();

@@ -24,17 +24,68 @@ struct Quota {
     most: u64,
     used: i64,
     under_way: BTreeMap<Path, u64>,
-    /// Where what is held is larger than what is on record, and by how much: an update that hasn't
-    /// come yet.
-    larger: BTreeMap<Path, u64>,
+    /// Where an update hasn't come yet.
+    behind: BTreeMap<Path, Behind>,
     larger_sum: u64,
     waiting: BTreeSet<Path>,
+}
+
+/// What stands at a path of which another revision is on record.
+#[derive(Clone, Copy, Default)]
+struct Behind {
+    /// The size of what is held, where that is known.
+    has: Option<u64>,
+    /// The most that may stand there: an order for any revision since may be under way.
+    may_have: u64,
+    /// By how much that is larger than what is on record.
+    larger: u64,
 }
 
 impl Quota {
     fn taken(&self) -> u64 {
         let under_way = self.under_way.values().sum::<u64>();
         u64::try_from(self.used).unwrap_or(0) + under_way + self.larger_sum
+    }
+
+    /// What the service has at `path`, once its record has become `after`; [`None`] if nothing that
+    /// differs from it.
+    fn behind(
+        &self,
+        service: ServiceId,
+        path: &Path,
+        before: Option<&Record>,
+        after: Option<&Record>,
+    ) -> Option<Behind> {
+        let after = after.filter(|record| !record.is_current_on(service))?;
+        let holds = after.holder(service)?;
+        let former = before.and_then(|record| Some((record, record.holder(service)?)));
+        let mut behind = if let Some((before, held)) = former {
+            let size = before.content.size;
+            let mut known = self.behind.get(path).copied().unwrap_or_default();
+            if before.is_current_on(service) {
+                (known.has, known.may_have) = (Some(size), size);
+            } else if before.revision != after.revision {
+                known.may_have = known.may_have.max(size);
+            }
+            Behind { has: known.has.filter(|_| held.tag == holds.tag), ..known }
+        } else {
+            // It got an earlier revision just now, or has something of its own.
+            let may_have = self.under_way.get(path).copied().unwrap_or(0);
+            Behind { may_have, ..Behind::default() }
+        };
+        behind.larger = behind.may_have.saturating_sub(after.content.size);
+        Some(behind)
+    }
+
+    /// Whether `bytes` are less than what stands at `path`, where no order is under way any more: so
+    /// none of the revisions since can have come but the one that is on record.
+    fn shrinks(&mut self, path: &Path, bytes: u64) -> bool {
+        let Some(behind) = self.behind.get_mut(path) else { return false };
+        behind.may_have = behind.has.unwrap_or(behind.may_have);
+        let larger = behind.may_have.saturating_sub(bytes);
+        self.larger_sum = self.larger_sum - behind.larger + larger;
+        behind.larger = larger;
+        larger > 0
     }
 }
 
@@ -61,7 +112,7 @@ impl Quotas {
         for (service, old) in before.0 {
             if let Some(quota) = self.0.get_mut(&service) {
                 quota.under_way = old.under_way;
-                (quota.larger, quota.larger_sum) = (old.larger, old.larger_sum);
+                (quota.behind, quota.larger_sum) = (old.behind, old.larger_sum);
             }
         }
         self
@@ -75,8 +126,8 @@ impl Quotas {
     /// Nothing is on record any more of the paths of which `is_forgotten` is true.
     pub(crate) fn forget(&mut self, is_forgotten: impl Fn(&Path) -> bool) {
         for quota in self.0.values_mut() {
-            quota.larger.retain(|path, _| !is_forgotten(path));
-            quota.larger_sum = quota.larger.values().sum();
+            quota.behind.retain(|path, _| !is_forgotten(path));
+            quota.larger_sum = quota.behind.values().map(|it| it.larger).sum();
         }
     }
 
@@ -115,20 +166,15 @@ impl Quotas {
     ) -> Vec<(ServiceId, Path)> {
         let mut free = Vec::new();
         for (service, quota) in &mut self.0 {
-            let is_current = |record: &Record| record.is_current_on(*service);
-            let holds = |record: &&Record| record.holder(*service).is_some();
-            let size = |record: &Record| record.content.size;
-            let known = quota.larger.get(path).copied().unwrap_or(0);
-            // What it really has: as was recorded, or as was known to be larger than that.
-            let had = before.filter(holds).map_or(0, size) + known;
-            let has = after.filter(holds).filter(|record| !is_current(record)).map(size);
-            let larger = has.map_or(0, |size| had.saturating_sub(size));
-            if larger > 0 && (known > 0 || quota.larger.len() < WAITING_MAX) {
-                quota.larger.insert(path.clone(), larger);
-            } else {
-                quota.larger.remove(path);
+            let known = quota.behind.get(path).map(|it| it.larger);
+            match quota.behind(*service, path, before, after) {
+                Some(it) if known.is_some() || quota.behind.len() < WAITING_MAX => {
+                    quota.behind.insert(path.clone(), it);
+                }
+                _ => drop(quota.behind.remove(path)),
             }
-            let now = quota.larger.get(path).copied().unwrap_or(0);
+            let known = known.unwrap_or(0);
+            let now = quota.behind.get(path).map_or(0, |it| it.larger);
             quota.larger_sum = quota.larger_sum - known + now;
             if now < known {
                 free.extend(
@@ -159,7 +205,7 @@ impl Quotas {
         holds: bool,
     ) -> Option<Fault> {
         let quota = self.0.get_mut(&service)?;
-        if holds && quota.larger.contains_key(path) {
+        if holds && quota.shrinks(path, bytes) {
             // It makes room, and others may wait for that.
             return None;
         }
@@ -182,6 +228,13 @@ impl Quotas {
     pub(crate) fn sent(&mut self, service: ServiceId, path: &Path, bytes: u64, holds: bool) {
         if let Some(quota) = self.0.get_mut(&service).filter(|_| !holds) {
             quota.under_way.insert(path.clone(), bytes);
+        }
+    }
+
+    /// The order at `path` has brought nothing.
+    pub(crate) fn failed(&mut self, service: ServiceId, path: &Path) {
+        if let Some(quota) = self.0.get_mut(&service) {
+            quota.under_way.remove(path);
         }
     }
 
@@ -222,6 +275,9 @@ mod tests {
         let refused = quotas.refuses(A, &path("y"), 1, false).expect("no room");
         assert_eq!(refused.kind, FaultKind::Full);
         assert_eq!(quotas.room(), BTreeMap::from([(A, 0)]));
+        quotas.failed(A, &path("x"));
+        assert_eq!(quotas.room(), BTreeMap::from([(A, 60)]), "it can be given again");
+        quotas.sent(A, &path("x"), 60, false);
         quotas.retain(A, |_| false);
         assert_eq!(quotas.refuses(A, &path("y"), 1, false), None, "that order failed");
         assert_eq!(quotas.refuses(ServiceId(2), &path("y"), 1_000, false), None, "it has none");
@@ -276,6 +332,44 @@ mod tests {
         quotas.note(&path("x"), Some(&large), Some(&shrunk));
         quotas.forget(|_| true);
         assert_eq!(quotas.room(), BTreeMap::from([(A, 95)]));
+    }
+
+    #[test]
+    fn an_update_that_never_came_makes_no_room_when_it_is_replaced_by_a_smaller_one() {
+        let of = |size: u64, revision: u64, held: u64, tag: &[u8]| {
+            let content = Content { kind: Kind::File, size, ..Content::DIRECTORY };
+            let mut record = Record { revision, ..Record::new(content) };
+            record.set_holder(A, held, Tag::of(tag));
+            record
+        };
+        let (small, large) = (of(4, 1, 1, b"x"), of(80, 2, 1, b"x"));
+        let (medium, came) = (of(60, 3, 1, b"x"), of(60, 3, 2, b"y"));
+        // Beside 50 bytes of others; the commits have counted it with the new size each time.
+        let mut quotas = quotas(100, 130);
+        quotas.note(&path("x"), Some(&small), Some(&large));
+        assert!(quotas.refuses(A, &path("x"), 80, true).is_some());
+        let change = CountsChange { bytes: BTreeMap::from([(A, -20)]), ..CountsChange::default() };
+        quotas.apply(&change);
+        quotas.note(&path("x"), Some(&large), Some(&medium));
+        assert!(quotas.refuses(A, &path("x"), 60, true).is_some(), "4 bytes stand there");
+        // The order for the larger one was under way after all, and has brought it.
+        quotas.note(&path("x"), Some(&large), Some(&medium));
+        quotas.note(&path("x"), Some(&medium), Some(&came));
+        assert_eq!(quotas.refuses(A, &path("x"), 60, true), None, "80 bytes stand there");
+    }
+
+    #[test]
+    fn an_earlier_revision_that_came_late_takes_its_room_until_it_is_replaced() {
+        let content = Content { kind: Kind::File, size: 10, ..Content::DIRECTORY };
+        let awaited = Record { revision: 2, ..Record::new(content) };
+        let mut came = awaited.clone();
+        came.set_holder(A, 1, Tag::of(b"x"));
+        let mut quotas = quotas(100, 10);
+        quotas.sent(A, &path("x"), 80, false);
+        quotas.note(&path("x"), Some(&awaited), Some(&came));
+        quotas.retain(A, |_| false);
+        assert!(quotas.refuses(A, &path("y"), 21, false).is_some(), "80 bytes stand there");
+        assert_eq!(quotas.refuses(A, &path("x"), 10, true), None, "that makes room");
     }
 
     #[test]

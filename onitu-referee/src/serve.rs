@@ -148,10 +148,12 @@ impl Referee {
         for input in heard {
             self.take(input, &mut arrived);
         }
-        let records = self.play(arrived).await?;
+        let mut records = self.play(arrived).await?;
         let mut swept = false;
         if let Some(mut sweep) = self.sweep.take() {
             swept = !sweep.step(&self.world, self.store.as_ref(), &mut self.files).await?;
+            // They are read again: the sweep may have changed or forgotten any of them.
+            records.clear();
             self.unable.extend(&sweep.unable);
             for (peer, _) in self.peers.values_mut() {
                 peer.more = true;
@@ -321,6 +323,7 @@ impl Referee {
             let found = self.store.get(&paths).await?;
             let mut records: BTreeMap<_, _> = paths.into_iter().zip(found).collect();
             self.excuse(events, &records).await?;
+            self.release(events);
             let before = if self.quotas.is_empty() { BTreeMap::new() } else { records.clone() };
             let ending: BTreeSet<u64> =
                 events.iter().filter_map(|arrived| arrived.event.order()).collect();
@@ -421,6 +424,10 @@ impl Referee {
                 if record.is_some_and(round::is_buried) {
                     // It was kept for this order; looked at once more, it is forgotten.
                     peer.push(&ended.path);
+                } else if !need.is_work() && ended.fault.is_some() && self.quotas.has(ended.service)
+                {
+                    // If that is for lack of room, there may soon be some again.
+                    peer.wait(&ended.path, Duration::from_millis(100));
                 }
             } else if ended.fault.is_none() && !ended.changed {
                 // Nothing came of it and nothing failed: the order was out of date.

@@ -43,6 +43,22 @@ async fn what_was_announced_is_known_until_it_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn what_may_have_been_passed_over_is_doubted_until_all_of_it_is_acknowledged() {
+    let announcer = Announcer::new(ME, 1);
+    let (one, other) = (Shard::of(&path("d/a")), Shard::of(&path("e/a")));
+    assert_ne!(one, other, "the test needs two shards");
+    announcer.doubt();
+    announcer.announce(vec![seen("d/a", 1), seen("e/a", 1)]).await;
+    assert!(!announcer.acknowledge(one, 1), "nothing waited when it was doubted");
+    announcer.announce(vec![seen("d/b", 1)]).await;
+    announcer.doubt();
+    announcer.announce(vec![seen("d/c", 1)]).await;
+    assert!(!announcer.acknowledge(one, 2), "the other shard lacks");
+    assert!(announcer.acknowledge(other, 1));
+    assert!(!announcer.acknowledge(one, 3), "once is enough");
+}
+
+#[tokio::test]
 async fn names_that_sort_between_a_directory_and_its_children_hide_nothing() {
     let announcer = Announcer::new(ME, 1);
     announcer.announce(vec![seen("d", 1), seen("d!", 2), seen("d/x", 3), seen("d/x/y", 4)]).await;

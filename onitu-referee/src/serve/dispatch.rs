@@ -11,7 +11,7 @@ use super::evict::Departure;
 use super::{Referee, is_worth_sending};
 use crate::decide::{Observed, Witness, decide};
 use crate::order::{Children, Plan, Question, below, plan};
-use crate::round::{is_buried, note_need, revise};
+use crate::round::{Round, is_buried, note_change, note_need, revise};
 
 /// Paths asked from the store at once.
 const REFILL: usize = 2_048;
@@ -97,7 +97,8 @@ impl Referee {
             }
             match plan {
                 Plan::Nothing => {
-                    if self.quotas.has(service) {
+                    // It may be due elsewhere, since there is room again or none any more.
+                    if !self.quotas.is_empty() {
                         held.push((case.path.clone(), case.record, None));
                     }
                     settled.push((case.path, need));
@@ -260,7 +261,7 @@ impl Referee {
     }
 
     /// Takes what turned out to need nothing from the pending sets and the problems, and forgets
-    /// tombstones that were kept for an order.
+    /// what nobody holds and was kept for an order.
     async fn forget_settled(
         &mut self,
         service: ServiceId,
@@ -274,7 +275,13 @@ impl Referee {
             .filter(|path| !self.is_in_flight(path, &BTreeSet::new()))
             .cloned()
             .collect();
-        let mut commits: BTreeMap<Shard, Commit> = BTreeMap::new();
+        let mut round = Round::default();
+        for path in buried {
+            // What lived and was taken away by orders alone still counts as an entry.
+            let before = records.insert(path.clone(), None).flatten();
+            note_change(&self.world, &path, before.as_ref(), None, &mut round);
+        }
+        let mut commits: BTreeMap<Shard, Commit> = round.commits;
         let Some((peer, _)) = self.peers.get_mut(&service) else { return Ok(()) };
         for (path, need) in paths {
             peer.done(&path);
@@ -284,11 +291,6 @@ impl Referee {
             }
             let left = if need.is_work() { Need::Nothing } else { need };
             note_need(commit, service, &path, left);
-        }
-        for path in buried {
-            let commit = commits.entry(Shard::of(&path)).or_default();
-            commit.records.insert(path.clone(), None);
-            records.insert(path, None);
         }
         if commits.is_empty() {
             return Ok(());

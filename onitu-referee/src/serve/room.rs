@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onitu_core::message::Action;
+use onitu_core::message::{Action, Event};
 use onitu_core::store::{Commit, CountsChange, StoreError};
 use onitu_core::{Fault, Kind, Need, Path, Record, ServiceId, Shard};
 
 use super::Referee;
 use super::dispatch::Records;
-use crate::round::unable_in;
+use crate::round::{Arrived, unable_in};
 
 impl Referee {
     /// Commits, and asks again for what waited for the room that this makes.
@@ -89,9 +89,25 @@ impl Referee {
         let refused = self.quotas.refuses(service, path, content.size, holds);
         if refused.is_none() {
             self.quotas.sent(service, path, content.size, holds);
-            self.world.set_room(self.quotas.room());
         }
+        self.world.set_room(self.quotas.room());
         refused
+    }
+
+    /// What failed orders were to bring takes no room any more: before it is asked what is due there,
+    /// lest a service seem to have none for what is held for it alone.
+    pub(super) fn release(&mut self, events: &[Arrived]) {
+        if self.quotas.is_empty() {
+            return;
+        }
+        for Arrived { service, event, .. } in events {
+            let Event::Failed { path, order, .. } = event else { continue };
+            let peer = self.peers.get(service).map(|(peer, _)| peer);
+            if peer.is_some_and(|peer| peer.order_at(path) == Some(*order)) {
+                self.quotas.failed(*service, path);
+            }
+        }
+        self.world.set_room(self.quotas.room());
     }
 
     /// Only orders that are still under way at `service` take room.

@@ -16,7 +16,14 @@ use crate::user::Tree;
 #[derive(Default)]
 pub(crate) struct Alone {
     /// Nothing is known before the first rest.
-    known: Option<(Ignoring, Vec<Tree>)>,
+    known: Option<Known>,
+}
+
+struct Known {
+    ignoring: Ignoring,
+    /// How often the store had lost something by then.
+    losses: u64,
+    trees: Vec<Tree>,
 }
 
 impl Alone {
@@ -27,16 +34,20 @@ impl Alone {
             tree.into_iter().filter(|(path, _)| ignoring.covers_any(path)).collect()
         };
         let trees = house.members.iter().map(|member| covered(member.storage.tree())).collect();
-        self.known = Some((ignoring, trees));
+        self.known = Some(Known { ignoring, losses: house.losses.get(), trees });
     }
 
     /// Nothing that is ignored was made, changed or removed by anybody but its user.
     pub(crate) fn check(&mut self, house: &House, books: &Books, trees: &[Tree]) -> Result<()> {
-        if self.known.as_ref().is_some_and(|it| it.0.version() != house.ignoring().version()) {
+        // A store that went back to the set of before may have had another one meanwhile.
+        let is_another = |it: &Known| {
+            it.ignoring.version() != house.ignoring().version() || it.losses != house.losses.get()
+        };
+        if self.known.as_ref().is_some_and(is_another) {
             // What comes under way while a set is published is told of in design note 0006.
             self.known = None;
         }
-        let Some((ignoring, before)) = &self.known else { return Ok(()) };
+        let Some(Known { ignoring, trees: before, .. }) = &self.known else { return Ok(()) };
         for (at, (before, tree)) in before.iter().zip(trees).enumerate() {
             let name = &house.members[at].service.name;
             let covered = tree.iter().filter(|(path, _)| ignoring.covers_any(path));

@@ -57,6 +57,8 @@ pub(crate) struct House {
     pub(crate) modes_are_fixed: bool,
     /// Whether the store ever was.
     pub(crate) wiped: Cell<bool>,
+    /// How often it has lost something that it had acknowledged.
+    pub(crate) losses: Cell<u64>,
 }
 
 impl Member {
@@ -86,6 +88,7 @@ impl House {
             starts: 0,
             modes_are_fixed: true,
             wiped: Cell::new(false),
+            losses: Cell::new(0),
         };
         house.configure(None);
         house

@@ -1,11 +1,11 @@
 //! Quotas: what was brought to a service has room in what it may hold.
 
 use anyhow::{Result, ensure};
-use onitu_core::Path;
+use onitu_core::{Mode, Path, Service};
 use onitu_driver_memory::Thing;
 
 use crate::books::{Books, bytes_of};
-use crate::house::House;
+use crate::house::{House, Member};
 use crate::user::Tree;
 
 /// What each service may have had beyond its quota since before the last trouble.
@@ -37,7 +37,7 @@ impl Rooms {
         let Some(before) = &self.held else { return Ok(()) };
         for (at, (member, tree)) in house.members.iter().zip(trees).enumerate() {
             let Some(quota) = member.service.quota_bytes() else { continue };
-            let (now, name) = (brought(books, at, tree), &member.service.name);
+            let (now, name) = (brought(books, (at, member), tree), &member.service.name);
             ensure!(
                 now <= quota.max(before[at]),
                 "{now} bytes were brought to {name}, whose quota is {quota}"
@@ -48,9 +48,13 @@ impl Rooms {
 }
 
 /// The bytes of files that the service's own user never put there.
-fn brought(books: &Books, at: usize, tree: &Tree) -> u64 {
-    let foreign = |(_, thing): (&Path, &Thing)| {
-        let bytes = bytes_of(thing)?;
+fn brought(books: &Books, (at, member): (usize, &Member), tree: &Tree) -> u64 {
+    let Service { name, mode, .. } = &member.service;
+    // What lost its name on a backup is on no record from then on, and counts no more.
+    let set_aside = format!(" (conflict {name} ");
+    let is_own = |path: &Path| *mode == Mode::Backup && path.as_str().contains(&set_aside);
+    let foreign = |(path, thing): (&Path, &Thing)| {
+        let bytes = bytes_of(thing).filter(|_| !is_own(path))?;
         (!books.has_ever_put(at, &bytes)).then_some(bytes.len() as u64)
     };
     tree.iter().filter_map(foreign).sum()

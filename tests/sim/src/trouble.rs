@@ -45,11 +45,13 @@ pub(crate) async fn store(house: &House, old: &mut Option<Checkpoint>, rng: &mut
         1 => {
             let checkpoint = house.store.checkpoint();
             tokio::time::sleep(pause(rng, 1_000)).await;
+            loses(house);
             house.store.restart_at(checkpoint);
             "the store lost its last second".to_owned()
         }
         2 => {
             house.wiped.set(true);
+            loses(house);
             house.store.flush_all();
             tokio::time::sleep(pause(rng, 2_000)).await;
             house.register().await;
@@ -57,6 +59,7 @@ pub(crate) async fn store(house: &House, old: &mut Option<Checkpoint>, rng: &mut
         }
         3 if old.is_some() => {
             let checkpoint = old.take().unwrap_or_else(|| house.store.checkpoint());
+            loses(house);
             house.store.restart_at(checkpoint);
             // The configuration is the Core's, and newer.
             house.register().await;
@@ -67,6 +70,10 @@ pub(crate) async fn store(house: &House, old: &mut Option<Checkpoint>, rng: &mut
             "the store was backed up".to_owned()
         }
     }
+}
+
+fn loses(house: &House) {
+    house.losses.set(house.losses.get() + 1);
 }
 
 pub(crate) fn weather(rng: &mut Rng) -> Weather {

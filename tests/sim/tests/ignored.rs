@@ -12,6 +12,10 @@ use onitu_core::{Mode, Path, Service, ServiceId, Shard, Tag};
 use onitu_driver_memory::{Memory, MemoryService, Thing};
 use onitu_plug::{Post, keep};
 
+#[allow(dead_code, reason = "other tests need the rest")]
+mod calm;
+use calm::Calm;
+
 const ID: ServiceId = ServiceId(1);
 
 fn at(text: &str) -> Path {
@@ -69,4 +73,29 @@ async fn what_is_to_be_removed_is_gone_where_something_ignored_has_its_place() {
     assert_eq!(told, Event::Gone { path: build.clone(), order: Some(7), moved_to: None });
     assert_eq!(storage.thing(&build), Some(Thing::Directory));
     assert!(storage.thing(&at("build/x.o")).is_some(), "nothing of it was touched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ignore_file_that_a_source_keeps_after_its_deletion_elsewhere_has_no_effect_there() {
+    let calm = Calm::with(2, |service| {
+        if service.id == ID {
+            service.mode = Mode::Source;
+        }
+    });
+    let calm = calm.await;
+    let (source, other) = (&calm.services[0], &calm.services[1]);
+    source.write(&at("d/.onituignore"), "x", false).expect("written");
+    calm.wait().await;
+    source.write(&at("d/x"), "mine", false).expect("written");
+    calm.report(0).await;
+    calm.wait().await;
+    assert!(other.thing(&at("d/.onituignore")).is_some());
+    assert_eq!(calm.record("d/x").await, None, "it is ignored");
+
+    other.remove(&at("d/.onituignore"));
+    calm.report(0).await;
+    calm.wait().await;
+    assert!(source.thing(&at("d/.onituignore")).is_some(), "it isn't written to");
+    assert_eq!(other.thing(&at("d/x")), source.thing(&at("d/x")));
+    assert!(other.thing(&at("d/x")).is_some(), "nobody ignores it any more");
 }
