@@ -131,7 +131,8 @@ pub struct Content {
     pub kind: Kind,
     /// Length in bytes; 0 for a directory.
     pub size: u64,
-    /// Modification time in nanoseconds since the epoch; 0 where it means nothing.
+    /// Modification time in nanoseconds since the epoch; 0 where it means nothing. Of a file whose
+    /// service keeps times as [`Content::told_mtime_ns`] has it.
     pub mtime_ns: i64,
     /// Whether its owner may execute it; false for what is no regular file.
     pub executable: bool,
@@ -153,6 +154,24 @@ impl Content {
         checksum: None,
         media: None,
     };
+
+    /// A file's modification time as it is told, in nanoseconds since the epoch: since 0 means
+    /// nothing, the epoch itself is told as the nanosecond after it.
+    #[must_use]
+    pub const fn told_mtime_ns(mtime_ns: i64) -> i64 {
+        if mtime_ns == 0 { 1 } else { mtime_ns }
+    }
+
+    /// The modification time that a file is to have, in nanoseconds since the epoch; [`None`] where
+    /// nobody knows it: then that of its arrival stays.
+    #[must_use]
+    pub const fn wanted_mtime_ns(&self) -> Option<i64> {
+        match self.mtime_ns {
+            0 => None,
+            1 => Some(0),
+            mtime_ns => Some(mtime_ns),
+        }
+    }
 
     /// Whether both are known to be the same bytes of the same kind; [`None`] while a checksum
     /// that would be needed is unknown.
@@ -225,5 +244,14 @@ mod tests {
             assert_eq!(second.finish(), Checksum::of(&bytes), "after {at} bytes");
         }
         assert!(Hasher::resume(b"no state").is_none());
+    }
+
+    #[test]
+    fn the_epoch_itself_is_a_time_and_none_is_none() {
+        let wanted = |mtime_ns| Content { mtime_ns, ..Content::DIRECTORY }.wanted_mtime_ns();
+        for mtime_ns in [-1, 0, 1_700_000_000_000_000_000] {
+            assert_eq!(wanted(Content::told_mtime_ns(mtime_ns)), Some(mtime_ns));
+        }
+        assert_eq!(wanted(0), None);
     }
 }

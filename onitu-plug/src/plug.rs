@@ -284,9 +284,9 @@ pub trait Sink: Send + Sync + 'static {
     /// Takes the next bytes.
     fn write(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Makes what was written durable and puts it, with `content`'s mtime and executable bit,
-    /// atomically where `expect` stands; tells the new state. The runtime has verified length and
-    /// checksum before.
+    /// Makes what was written durable and puts it, with `content`'s mtime
+    /// ([`Content::wanted_mtime_ns`]) and executable bit, atomically where `expect` stands; tells
+    /// the new state. The runtime has verified length and checksum before.
     ///
     /// - Another state than `expect` is `Changed`: it stays, and what was written is discarded.
     /// - A state that differs only in the last instant is not lost: it becomes a conflict copy.

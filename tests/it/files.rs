@@ -121,8 +121,11 @@ fn times_to_the_nanosecond_and_the_executable_bit_travel() {
     files.chmod("script.sh", 0o755);
     files.write("old.txt", "from 1999");
     set_modified_ns(&files.at("old.txt"), 915_148_800_123_456_789);
+    files.write("epoch", "as archives have it that are made twice alike");
+    set_modified_ns(&files.at("epoch"), 0);
     house.wait();
     house.assert_alike();
+    assert_eq!(modified_ns(&house.files("c").at("epoch")), 0);
     assert_eq!(modified_ns(&house.files("c").at("old.txt")), 915_148_800_123_456_789);
 
     // Alone, on a file that is everywhere already, and from another side.

@@ -65,7 +65,7 @@ impl Kept {
         let Self(name, size, seconds, tag, is_folder, odd) = self;
         let mut content = Content::DIRECTORY;
         if !is_folder {
-            let mtime_ns = seconds.saturating_mul(1_000_000_000);
+            let mtime_ns = Content::told_mtime_ns(seconds.saturating_mul(1_000_000_000));
             content = Content { kind: Kind::File, size, mtime_ns, ..content };
         }
         let state = State { content, tag };

@@ -90,8 +90,8 @@ pub(crate) fn root() -> State {
 }
 
 fn mtime_ns(text: &str) -> i64 {
-    let time = text.parse::<Timestamp>().map_or(0, Timestamp::as_second);
-    time.saturating_mul(1_000_000_000)
+    text.parse::<Timestamp>()
+        .map_or(0, |time| Content::told_mtime_ns(time.as_second().saturating_mul(1_000_000_000)))
 }
 
 /// A time as Dropbox writes it, which knows no part of a second; [`None`] beyond its years, and where
@@ -138,7 +138,9 @@ mod tests {
     #[test]
     fn times_are_whole_seconds() {
         assert_eq!(time(1_600_000_000_999_999_999).as_deref(), Some("2020-09-13T12:26:40Z"));
-        assert_eq!(time(0), None);
+        assert_eq!((time(0), mtime_ns("no time")), (None, 0));
+        assert_eq!(mtime_ns("1970-01-01T00:00:00Z"), 1);
+        assert_eq!(time(1).as_deref(), Some("1970-01-01T00:00:00Z"));
         assert_eq!(time(-1).as_deref(), Some("1969-12-31T23:59:59Z"));
         assert_eq!(mtime_ns("1969-12-31T23:59:59Z"), -1_000_000_000);
     }

@@ -101,7 +101,7 @@ fn described(stat: &Statx, target: &[u8]) -> There {
         FileType::RegularFile => {
             content.kind = Kind::File;
             content.size = stat.stx_size;
-            content.mtime_ns = nanoseconds(stat.stx_mtime);
+            content.mtime_ns = Content::told_mtime_ns(nanoseconds(stat.stx_mtime));
             content.executable = stat.stx_mode & 0o100 != 0;
         }
         FileType::Directory => {}

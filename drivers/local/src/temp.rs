@@ -165,11 +165,13 @@ pub(crate) fn dress(
         fchmod(&file, Mode::from_raw_mode(mode))?;
     }
     // What came from where no times are kept has that of its arrival, not one of 1970.
-    if content.mtime_ns != 0 && content.mtime_ns != now.state.content.mtime_ns {
+    let wanted = content.wanted_mtime_ns();
+    let wanted = wanted.filter(|_| content.mtime_ns != now.state.content.mtime_ns);
+    if let Some(mtime_ns) = wanted {
         let omitted = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
         let modified = Timespec {
-            tv_sec: content.mtime_ns.div_euclid(1_000_000_000),
-            tv_nsec: content.mtime_ns.rem_euclid(1_000_000_000),
+            tv_sec: mtime_ns.div_euclid(1_000_000_000),
+            tv_nsec: mtime_ns.rem_euclid(1_000_000_000),
         };
         futimens(&file, &Timestamps { last_access: omitted, last_modification: modified })?;
     }

@@ -82,7 +82,10 @@ pub(crate) async fn set_attributes(
         return Err(changed(path));
     }
     let reached = remote.clock.reached().await;
-    let attrs = dress(content, opened.standing(), reached);
+    // Where nobody knows a time the file's own stays.
+    let known_ns = content.wanted_mtime_ns().map(|_| content.mtime_ns);
+    let wanted = Content { mtime_ns: known_ns.unwrap_or(old.content.mtime_ns), ..*content };
+    let attrs = dress(&wanted, opened.standing(), reached);
     lane.tell(Request::fsetstat(file.raw(), &attrs)).await.map_err(|it| failed(&it))?;
     if remote.extensions().fsync {
         lane.tell(Request::fsync(file.raw())).await.map_err(|it| failed(&it))?;

@@ -36,7 +36,8 @@ impl There {
             FileKind::File => {
                 content.kind = Kind::File;
                 content.size = attrs.size.unwrap_or(0);
-                content.mtime_ns = i64::from(attrs.mtime_s()) * 1_000_000_000;
+                let mtime_ns = i64::from(attrs.mtime_s()) * 1_000_000_000;
+                content.mtime_ns = Content::told_mtime_ns(mtime_ns);
                 content.executable = attrs.permissions.is_some_and(|mode| mode & 0o100 != 0);
             }
             FileKind::Directory => {}

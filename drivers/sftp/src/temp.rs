@@ -85,8 +85,7 @@ impl Ready {
 pub(crate) fn dress(content: &Content, old: Option<&Standing>, now_s: u32) -> Attrs {
     let mode = old.and_then(|old| old.attrs.permissions);
     // What came from where no times are kept has that of its arrival, not one of 1970.
-    let mtime_s =
-        if content.mtime_ns == 0 { now_s } else { crate::state::seconds(content.mtime_ns) };
+    let mtime_s = content.wanted_mtime_ns().map_or(now_s, crate::state::seconds);
     Attrs {
         size: None,
         owner: None,
@@ -102,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_came_without_a_time_is_not_dated_1970() {
-        for (mtime_ns, mtime_s) in [(0, 1_700_000_000), (5_999_999_999, 5)] {
+        for (mtime_ns, mtime_s) in [(0, 1_700_000_000), (1, 0), (5_999_999_999, 5)] {
             let content = Content { mtime_ns, ..Content::DIRECTORY };
             let times = dress(&content, None, 1_700_000_000).times;
             assert_eq!(times, Some((1_700_000_000, mtime_s)));

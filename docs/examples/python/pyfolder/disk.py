@@ -72,7 +72,7 @@ def state_of(status: os.stat_result) -> State | None:
         content = DIRECTORY
     elif stat.S_ISREG(status.st_mode):
         executable = bool(status.st_mode & 0o100)
-        content = Content("file", status.st_size, status.st_mtime_ns, executable)
+        content = Content("file", status.st_size, status.st_mtime_ns or 1, executable)
     else:
         return None
     parts = (content.kind, content.size, content.mtime_ns, content.executable, status.st_ino)

@@ -329,7 +329,8 @@ class Folder:
         try:
             while chunk := source.next(1 << 20):
                 sink.write(chunk)
-            wanted = Content("file", source.content.size, content.mtime_ns, content.executable)
+            mtime_ns = content.mtime_ns or source.content.mtime_ns
+            wanted = Content("file", source.content.size, mtime_ns, content.executable)
             return sink.place(wanted, expect)
         except BaseException:
             sink.discard()

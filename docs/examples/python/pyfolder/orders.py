@@ -243,7 +243,7 @@ class Orders:
         checksum = await asyncio.to_thread(read_whole, self._folder, path, there)
         if checksum != content.checksum:
             return None
-        if not here.same_attributes(content):
+        if not here.has_attributes(content):
             setting = self._folder.set_attributes
             there = await asyncio.to_thread(setting, path, there.tag, content)
         return there.with_checksum(checksum)
@@ -260,7 +260,7 @@ class Orders:
             self._announcer.check_basis(order["id"], path)
             rename = self._folder.rename
             state = await asyncio.to_thread(rename, old, expect_from, path, expect)
-            if not state.content.same_attributes(content):
+            if not state.content.has_attributes(content):
                 setting = self._folder.set_attributes
                 state = await asyncio.to_thread(setting, path, state.tag, content)
             self._watcher.forget_told(old)

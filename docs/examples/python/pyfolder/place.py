@@ -80,7 +80,9 @@ class Sink:
         with folder.above(path, make=True) as (fd, name):
             os.fchmod(self._fd, _mode(fd, name, there, content.executable))
             # Before what can't be undone, so that the state is known and no edit is taken for it.
-            os.utime(self._fd, ns=(content.mtime_ns, content.mtime_ns))
+            if content.mtime_ns != 0:
+                mtime_ns = 0 if content.mtime_ns == 1 else content.mtime_ns
+                os.utime(self._fd, ns=(mtime_ns, mtime_ns))
             os.fsync(self._fd)
             state = state_of(os.fstat(self._fd))
             assert state is not None, "a file that was just written is a file"

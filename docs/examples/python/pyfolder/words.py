@@ -39,7 +39,10 @@ class Fault(Exception):
 
 @dataclass(frozen=True)
 class Content:
-    """What a path holds, as far as it is the same on every service."""
+    """What a path holds, as far as it is the same on every service.
+
+    A time of 0 is none; 1970 itself is told as the nanosecond after it.
+    """
 
     kind: str
     size: int = 0
@@ -73,10 +76,11 @@ class Content:
         """The same, with what is known of its bytes."""
         return self if checksum is None else replace(self, checksum=checksum)
 
-    def same_attributes(self, other: Content) -> bool:
-        """Whether time and executable bit agree, as far as the kind has them."""
-        mine, theirs = (self.mtime_ns, self.executable), (other.mtime_ns, other.executable)
-        return self.kind != "file" or mine == theirs
+    def has_attributes(self, wanted: Content) -> bool:
+        """Whether time and executable bit are as wanted, as far as they are known."""
+        is_known = self.kind == "file" and wanted.mtime_ns != 0
+        has_time = not is_known or self.mtime_ns == wanted.mtime_ns
+        return has_time and (self.kind != "file" or self.executable == wanted.executable)
 
 
 DIRECTORY = Content("directory")

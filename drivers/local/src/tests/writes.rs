@@ -34,6 +34,20 @@ async fn a_time_before_1970_is_kept() {
 }
 
 #[tokio::test]
+async fn the_time_1970_itself_is_kept() {
+    let home = home().await;
+    home.write("there", b"there");
+    let there = fs::File::open(home.at("there")).expect("there");
+    there.set_modified(std::time::UNIX_EPOCH).expect("set");
+    let state = home.state("there").await.expect("there");
+    assert_ne!(state.content.mtime_ns, 0, "that means nothing");
+    let content = Content { mtime_ns: state.content.mtime_ns, ..file(b"here") };
+    let placed = home.place("here", content, b"here", None).await.expect("placed");
+    assert_eq!(mtime_ns(home.at("here")), 0);
+    assert_eq!(placed.content.mtime_ns, state.content.mtime_ns);
+}
+
+#[tokio::test]
 async fn what_came_without_a_time_is_not_dated_1970() {
     let home = home().await;
     home.write("as of now", b"");
