@@ -11,7 +11,8 @@ use super::dispatch::Records;
 use crate::round::{Arrived, unable_in};
 
 impl Referee {
-    /// Commits, and asks again for what waited for the room that this makes.
+    /// Commits, and asks again for what waited for the room that this makes. Who was chosen for
+    /// lack of it is looked at too: somebody else may be, now that it is there.
     pub(super) async fn commit(
         &mut self,
         mut commits: BTreeMap<Shard, Commit>,
@@ -23,10 +24,25 @@ impl Referee {
         for (service, bytes) in commits.values().flat_map(|commit| &commit.counts.bytes) {
             *change.bytes.entry(*service).or_default() += bytes;
         }
+        let chosen = self.chosen(&commits);
         self.store.commit(commits.into_iter().collect()).await?;
         let free = self.quotas.apply(&change);
         self.tell_room(free);
+        for (service, path) in chosen {
+            if let Some((peer, _)) = self.peers.get_mut(&service) {
+                peer.nudge(&path);
+            }
+        }
         Ok(())
+    }
+
+    /// Who has something to do by these commits, where that depends on who has room.
+    fn chosen(&self, commits: &BTreeMap<Shard, Commit>) -> Vec<(ServiceId, Path)> {
+        if self.quotas.is_empty() {
+            return Vec::new();
+        }
+        let pending = commits.values().flat_map(|commit| &commit.pending);
+        pending.filter(|(_, is_pending)| **is_pending).map(|(key, _)| key.clone()).collect()
     }
 
     /// What is pending or done anew can be kept, as far as anybody knows, unless the commit says

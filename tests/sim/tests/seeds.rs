@@ -37,9 +37,10 @@ fn every_invariant_holds_in_the_last_quarter_of_a_thousand_seeds() {
 
 /// Rules, quotas, `at` and ignore files: each of these once found a mistake in the engine, or in
 /// what is asked of it.
-const KEPT: [u64; 23] = [
+const KEPT: [u64; 24] = [
     1_564, 1_680, 1_685, 1_826, 2_174, 2_255, 2_377, 2_803, 2_860, 2_878, 3_189, 4_369, 7_129,
-    11_660, 500_047, 500_460, 501_576, 501_742, 502_277, 502_357, 502_396, 502_420, 502_954,
+    10_468, 11_660, 500_047, 500_460, 501_576, 501_742, 502_277, 502_357, 502_396, 502_420,
+    502_954,
 ];
 
 #[test]
