@@ -124,6 +124,9 @@ impl fmt::Debug for Tag {
     }
 }
 
+/// The modification time that stands for the epoch itself.
+const THE_EPOCH_NS: i64 = 197_001_010;
+
 /// What a path holds, as far as it is the same on every service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
@@ -156,10 +159,10 @@ impl Content {
     };
 
     /// A file's modification time as it is told, in nanoseconds since the epoch: since 0 means
-    /// nothing, the epoch itself is told as the nanosecond after it.
+    /// nothing, the epoch itself is told as a moment of its first second that nobody has by chance.
     #[must_use]
     pub const fn told_mtime_ns(mtime_ns: i64) -> i64 {
-        if mtime_ns == 0 { 1 } else { mtime_ns }
+        if mtime_ns == 0 { THE_EPOCH_NS } else { mtime_ns }
     }
 
     /// The modification time that a file is to have, in nanoseconds since the epoch; [`None`] where
@@ -168,7 +171,7 @@ impl Content {
     pub const fn wanted_mtime_ns(&self) -> Option<i64> {
         match self.mtime_ns {
             0 => None,
-            1 => Some(0),
+            THE_EPOCH_NS => Some(0),
             mtime_ns => Some(mtime_ns),
         }
     }
@@ -249,7 +252,7 @@ mod tests {
     #[test]
     fn the_epoch_itself_is_a_time_and_none_is_none() {
         let wanted = |mtime_ns| Content { mtime_ns, ..Content::DIRECTORY }.wanted_mtime_ns();
-        for mtime_ns in [-1, 0, 1_700_000_000_000_000_000] {
+        for mtime_ns in [-1, 0, 1, 1_700_000_000_000_000_000] {
             assert_eq!(wanted(Content::told_mtime_ns(mtime_ns)), Some(mtime_ns));
         }
         assert_eq!(wanted(0), None);

@@ -101,7 +101,9 @@ mod tests {
 
     #[test]
     fn what_came_without_a_time_is_not_dated_1970() {
-        for (mtime_ns, mtime_s) in [(0, 1_700_000_000), (1, 0), (5_999_999_999, 5)] {
+        for (mtime_ns, mtime_s) in
+            [(0, 1_700_000_000), (Content::told_mtime_ns(0), 0), (5_999_999_999, 5)]
+        {
             let content = Content { mtime_ns, ..Content::DIRECTORY };
             let times = dress(&content, None, 1_700_000_000).times;
             assert_eq!(times, Some((1_700_000_000, mtime_s)));

@@ -9,7 +9,7 @@ import stat
 import time
 from hashlib import blake2b
 
-from .words import DIRECTORY, Content, Fault, State
+from .words import DIRECTORY, THE_EPOCH_NS, Content, Fault, State
 
 _NOREPLACE, _EXCHANGE = 1, 2
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -72,7 +72,8 @@ def state_of(status: os.stat_result) -> State | None:
         content = DIRECTORY
     elif stat.S_ISREG(status.st_mode):
         executable = bool(status.st_mode & 0o100)
-        content = Content("file", status.st_size, status.st_mtime_ns or 1, executable)
+        mtime_ns = status.st_mtime_ns or THE_EPOCH_NS
+        content = Content("file", status.st_size, mtime_ns, executable)
     else:
         return None
     parts = (content.kind, content.size, content.mtime_ns, content.executable, status.st_ino)

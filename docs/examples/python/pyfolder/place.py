@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from . import disk
 from .disk import fault_of, state_of, status_at
-from .words import Content, Fault, State, split_name
+from .words import THE_EPOCH_NS, Content, Fault, State, split_name
 
 if TYPE_CHECKING:
     from .folder import Folder
@@ -81,7 +81,7 @@ class Sink:
             os.fchmod(self._fd, _mode(fd, name, there, content.executable))
             # Before what can't be undone, so that the state is known and no edit is taken for it.
             if content.mtime_ns != 0:
-                mtime_ns = 0 if content.mtime_ns == 1 else content.mtime_ns
+                mtime_ns = 0 if content.mtime_ns == THE_EPOCH_NS else content.mtime_ns
                 os.utime(self._fd, ns=(mtime_ns, mtime_ns))
             os.fsync(self._fd)
             state = state_of(os.fstat(self._fd))

@@ -19,6 +19,8 @@ OWN = ".onitu"
 """The directory of a root that is the driver's own and never told."""
 IGNORE_FILE = ".onituignore"
 IGNORE_BYTES_MAX = 64 * 1024
+THE_EPOCH_NS = 197_001_010
+"""The time that is told for 1970 itself, since 0 is none."""
 
 
 class Fault(Exception):
@@ -41,7 +43,7 @@ class Fault(Exception):
 class Content:
     """What a path holds, as far as it is the same on every service.
 
-    A time of 0 is none; 1970 itself is told as the nanosecond after it.
+    A time of 0 is none; 1970 itself is told as `THE_EPOCH_NS`.
     """
 
     kind: str
