@@ -196,7 +196,7 @@ impl Watch {
         hints: &Hints,
         before: Option<Snapshot>,
     ) -> Result<(Snapshot, usize), Fault> {
-        let failed = |refusal: Refusal| refusal.fault("list", "");
+        let failed = |refusal: Refusal| refusal.fault("list", Path::root());
         let spilled = |error: std::io::Error| unavailable(format!("can't keep a listing: {error}"));
         let prefix = bucket.keys.directory(&Path::root());
         let own = bucket.keys.own("");

@@ -46,7 +46,7 @@ pub(crate) async fn begin(
 
 /// What other programs are told about a content.
 pub(crate) fn label(content: &Content) -> Label {
-    let mtime_ns = Some(content.mtime_ns).filter(|mtime_ns| *mtime_ns != 0);
+    let mtime_ns = content.wanted_mtime_ns();
     Label { is_file: true, mtime_ns, checksum: content.checksum }
 }
 

@@ -83,9 +83,9 @@ pub(crate) async fn set_attributes(
     }
     let reached = remote.clock.reached().await;
     // Where nobody knows a time the file's own stays.
-    let known_ns = content.wanted_mtime_ns().map(|_| content.mtime_ns);
-    let wanted = Content { mtime_ns: known_ns.unwrap_or(old.content.mtime_ns), ..*content };
-    let attrs = dress(&wanted, opened.standing(), reached);
+    let is_known = content.wanted_mtime_ns().is_some();
+    let mtime_ns = if is_known { content.mtime_ns } else { old.content.mtime_ns };
+    let attrs = dress(&Content { mtime_ns, ..*content }, opened.standing(), reached);
     lane.tell(Request::fsetstat(file.raw(), &attrs)).await.map_err(|it| failed(&it))?;
     if remote.extensions().fsync {
         lane.tell(Request::fsync(file.raw())).await.map_err(|it| failed(&it))?;
